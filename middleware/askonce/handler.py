@@ -1,0 +1,266 @@
+"""The journey of a request: look up, decide, serve or forward, record, store.
+
+Written once for whoever asks. It knows no ASGI: it is given a :class:`~askonce.questions.Request`
+and says what to do in one of four ways: a :class:`~askonce.replies.Reply` to send, a
+:class:`Forward` to carry to the app, a :class:`Passing` that the app answers alone, or None for
+what is not ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final, TypeAlias, assert_never
+
+import msgspec
+
+from askonce.caching.caching import Cache, Failed
+from askonce.callers import UnknownCaller
+from askonce.calls.base import Bypass, KeyOptions, Rendition, Route
+from askonce.calls.registry import CALL_TYPES, Router
+from askonce.entry import Entry
+from askonce.memo import Memo
+from askonce.policy import decide as deciding
+from askonce.policy import status
+from askonce.policy.directives import DirectiveError, Directives, read
+from askonce.policy.options import Options
+from askonce.questions import Journey, Question, Questions, Request, Sender
+from askonce.recording import INLINE_BYTES, Errand, Recording
+from askonce.replies import Reply, Stored, only_if_cached, replay, wrong_cache_object
+from askonce.settings import CacheSettings
+
+RENDITION_BYTES: Final = 32 * 1024 * 1024
+"""Bytes of answers kept in the shape that they did not come in."""
+
+
+class Passing(msgspec.Struct, frozen=True):
+    """The app answers, nothing is recorded.
+
+    Args:
+        member: Our member of Cache-Status.
+        cut: The body for the app; None if it goes on as it came.
+    """
+
+    member: bytes
+    cut: bytes | None
+
+    def sent(self, body: bytes) -> bytes:
+        """The body for the app, given the one that came."""
+        return body if self.cut is None else self.cut
+
+
+class Forward(msgspec.Struct, frozen=True):
+    """The app answers, and a recording listens.
+
+    Args:
+        errand: The request, and why it is forwarded.
+        recording: What has to be told of the answer.
+        stored: The stored answer that may not be served, or only if the app fails.
+        meanwhile: A stale answer to send at once; the app is then asked behind it.
+    """
+
+    errand: Errand
+    recording: Recording
+    stored: Stored | None = None
+    meanwhile: Reply | None = None
+
+    @property
+    def cut(self) -> bytes | None:
+        """The body for the app; None if it goes on as it came."""
+        return self.errand.journey.question.cut
+
+    def sent(self, body: bytes) -> bytes:
+        """The body for the app, given the one that came."""
+        return body if self.cut is None else self.cut
+
+
+Outcome: TypeAlias = Reply | Forward | Passing
+
+
+class CachingHandler:
+    """Takes requests through the cache.
+
+    Args:
+        settings: What the operator wants.
+        cache: Where answers are kept.
+        clock: Unix time in seconds.
+    """
+
+    def __init__(
+        self, settings: CacheSettings, cache: Cache, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.cache = cache
+        self._clock = clock
+        self._options = _policy_options(settings)
+        self._expose_key = settings.expose_key
+        self._router = _router(settings)
+        self._questions = Questions(
+            _key_options(settings),
+            settings.namespace,
+            settings.keyed_headers,
+            settings.max_request_bytes,
+        )
+        self._renditions: Memo[tuple[str, float, str, bool], Rendition] = Memo(RENDITION_BYTES)
+
+    def route(self, path: str, root_path: str) -> Route | None:
+        """Return the route of a path, or None if it is not ours."""
+        return self._router.match(path, root_path)
+
+    async def arrive(self, request: Request) -> Outcome | None:
+        """Say what to do with a request; None if it is not ours."""
+        sender = self._questions.sender(request.headers)
+        question = self._questions.recall(request, sender)
+        if question is None:
+            question = await self._read(request, sender)
+        ask = question.outcome
+        if ask is None:
+            return None
+        spoken = sender.spoken
+        if question.control is not None:
+            merged = read(sender.sifted.control, question.control)
+            if isinstance(merged, DirectiveError):
+                return wrong_cache_object(question.call, f"cache.{merged.member}", merged.message)
+            spoken = merged
+        if isinstance(ask, Bypass):
+            return self._bypass(ask.reason, request, spoken, question.cut)
+        reason = self._barred(request, sender, spoken)
+        if reason is not None:
+            return self._bypass(reason, request, spoken, question.cut)
+        journey = Journey(request, sender, question, ask, spoken)
+        key = self._questions.key(journey)
+        return self._decided(journey, key, await self.cache.lookup(key))
+
+    def instead(self, forward: Forward, status_code: int | None) -> Reply | None:
+        """Return the stale answer that stands in for a failure of the app, if one may.
+
+        Args:
+            forward: What the app was asked.
+            status_code: What it answered; None if it raised.
+        """
+        stored = forward.stored
+        if stored is None:
+            return None
+        now, journey = self._clock(), forward.errand.journey
+        if not deciding.stale_on_error(
+            status_code, journey.spoken, stored.entry, journey.request.headers, now, self._options
+        ):
+            return None
+        age = now - stored.entry.stored_at
+        left = stored.entry.ttl - age
+        member = status.forward("stale", status=status_code, ttl=left, detail="stale-if-error")
+        return replay(stored, member, age)
+
+    def unread(self, request: Request, reason: str) -> Outcome:
+        """Say what to do with a request whose body, or whose sender, cannot be read.
+
+        Args:
+            request: The request; its body is not looked at.
+            reason: A token for ``detail=`` in Cache-Status.
+        """
+        spoken = self._questions.sender(request.headers).spoken
+        return self._bypass(reason, request, spoken, None)
+
+    async def _read(self, request: Request, sender: Sender) -> Question:
+        if len(request.body) > INLINE_BYTES:
+            return await asyncio.to_thread(self._questions.read, request, sender)
+        return self._questions.read(request, sender)
+
+    def _barred(self, request: Request, sender: Sender, spoken: Directives) -> str | None:
+        if isinstance(request.caller, UnknownCaller):
+            return request.caller.reason
+        if sender.sifted.doubled and not self._options.share_between_callers:
+            return "doubled-credentials"
+        return deciding.admit(spoken, self._options)
+
+    def _bypass(
+        self, reason: str, request: Request, spoken: Directives, cut: bytes | None
+    ) -> Outcome:
+        if spoken.only_if_cached:
+            return only_if_cached(request.route.call)
+        return Passing(status.forward("bypass", detail=reason), cut)
+
+    def _decided(self, journey: Journey, key: str, found: Entry | Failed | None) -> Outcome:
+        now = self._clock()
+        stored = self._servable(journey, found)
+        entry = stored.entry if stored else None
+        decision = deciding.decide(
+            journey.spoken, entry, journey.request.headers, now, self._options
+        )
+        match decision:
+            case deciding.Serve(age, ttl):
+                assert stored is not None
+                return replay(stored, status.hit(ttl, key=self._exposed(key)), age)
+            case deciding.ServeStale(age, ttl):
+                assert stored is not None
+                member = status.hit(ttl, stale=True, key=self._exposed(key))
+                errand = Errand(journey, key, "stale")
+                return self._forward(errand, meanwhile=replay(stored, member, age))
+            case deciding.Forward(why):
+                detail = "backend-error" if isinstance(found, Failed) else None
+                errand = Errand(journey, key, why, detail, self._exposed(key))
+                return self._forward(errand, stored=stored)
+            case deciding.Refuse():
+                return only_if_cached(journey.question.call)
+            case _:
+                assert_never(decision)
+
+    def _forward(
+        self, errand: Errand, *, stored: Stored | None = None, meanwhile: Reply | None = None
+    ) -> Forward:
+        recording = Recording(errand, self.cache, self._options, self._clock)
+        return Forward(errand, recording, stored, meanwhile)
+
+    def _exposed(self, key: str) -> str | None:
+        return key if self._expose_key else None
+
+    def _servable(self, journey: Journey, found: Entry | Failed | None) -> Stored | None:
+        """An entry that cannot be had in the shape asked for is as good as none."""
+        if not isinstance(found, Entry):
+            return None
+        ask, call = journey.ask, journey.question.call
+        if found.shape == ask.shape and found.usage_due == ask.usage_due:
+            rendition = call.render(found, ask)
+        else:
+            rendition = self._converted(found, journey)
+        return Stored(found, rendition) if rendition else None
+
+    def _converted(self, entry: Entry, journey: Journey) -> Rendition | None:
+        ask = journey.ask
+        name = (entry.key, entry.stored_at, ask.shape, ask.usage_due)
+        known = self._renditions.get(name)
+        if known is not None:
+            return known
+        rendition = journey.question.call.render(entry, ask)
+        if rendition is not None:
+            self._renditions.put(name, rendition, len(rendition.body))
+        return rendition
+
+
+def _router(settings: CacheSettings) -> Router:
+    wanted = [CALL_TYPES[name] for name in settings.supported_call_types]
+    return Router(wanted, {path: CALL_TYPES[name] for path, name in settings.routes.items()})
+
+
+def _key_options(settings: CacheSettings) -> KeyOptions:
+    return KeyOptions(
+        share=settings.share_between_callers,
+        ignored_params=frozenset(settings.ignored_params),
+        caching_groups=tuple(tuple(group) for group in settings.caching_groups),
+        cache_hosted_tools=settings.cache_hosted_tools,
+    )
+
+
+def _policy_options(settings: CacheSettings) -> Options:
+    return Options(
+        mode=settings.mode,
+        ttl=settings.effective_ttl,
+        max_ttl=settings.max_ttl,
+        stale_while_revalidate=settings.stale_while_revalidate,
+        stale_if_error=settings.stale_if_error,
+        cacheable_statuses=frozenset(settings.cacheable_statuses),
+        respect_response_cache_control=settings.respect_response_cache_control,
+        ignored_set_cookies=frozenset(settings.ignored_set_cookies),
+        share_between_callers=settings.share_between_callers,
+        max_response_bytes=settings.max_response_bytes,
+    )

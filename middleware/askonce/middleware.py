@@ -1,0 +1,138 @@
+"""The cache as ASGI middleware: one line in any ASGI app.
+
+The middleware itself holds configuration only; what a request needs while it is served lives in
+its :class:`~askonce.responder.Responder`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from askonce.caching.caching import Cache
+from askonce.callers import CallerReader
+from askonce.errors import AlreadyWrappedError, SettingsError
+from askonce.handler import CachingHandler, Forward
+from askonce.messages import WRAPPED, behind, replayed, silence
+from askonce.relay import Relay
+from askonce.responder import Responder
+from askonce.settings import CacheSettings
+
+_log = logging.getLogger("askonce")
+
+METHODS: Final = frozenset(("POST", "QUERY"))
+"""QUERY (RFC 10008) is POST that promises to change nothing."""
+
+
+class CacheMiddleware:
+    """Answers LLM calls that were answered before.
+
+    With neither ``settings`` nor ``cache``, the environment decides. Given both, ``cache`` decides
+    where answers are kept and ``settings`` the rest.
+
+    Args:
+        app: The ASGI app to wrap.
+        settings: What the operator wants.
+        cache: Where answers are kept. It is left open at shutdown: who opened it closes it.
+        admin_path: Reserved for the operator's endpoints; this version has none.
+
+    Raises:
+        SettingsError: A setting is wrong; the message has one line per field.
+        AlreadyWrappedError: ``app`` is a CacheMiddleware itself.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: CacheSettings | None = None,
+        cache: Cache | None = None,
+        admin_path: str | None = None,
+    ) -> None:
+        if isinstance(app, CacheMiddleware):
+            raise AlreadyWrappedError(_TWICE)
+        if admin_path is not None:
+            raise SettingsError("admin_path: this version has no operator's endpoints; leave it out")
+        settings = settings or (cache.settings if cache else CacheSettings())
+        self._app = app
+        self._owned = cache is None
+        self._handler = CachingHandler(settings, cache or Cache.from_settings(settings))
+        self._callers = CallerReader(settings.caller_id, shared=settings.share_between_callers)
+        self._limit = settings.max_request_bytes
+        self._refreshes: dict[str, asyncio.Task[None]] = {}
+        self._complained = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] != "http":
+            await self._aside(scope, receive, send)
+            return
+        route = self._handler.route(scope["path"], scope.get("root_path", ""))
+        if route is None or scope["method"] not in METHODS or self._inner(scope):
+            await self._app(scope, receive, send)
+            return
+        responder = Responder(self._app, self._handler, scope, receive, send)
+        behind_it = await responder.respond(route, self._callers.read(scope), self._limit)
+        if behind_it is not None:
+            self._refresh(behind_it, scope)
+
+    def _inner(self, scope: Scope) -> bool:
+        """True if another CacheMiddleware stands around this one: the outer one does the work."""
+        if WRAPPED not in scope:
+            return False
+        if not self._complained:
+            self._complained = True
+            _log.warning(_TWICE)
+        return True
+
+    def _refresh(self, forward: Forward, scope: Scope) -> None:
+        """Ask the app behind a stale answer, once at a time for each key."""
+        key = forward.errand.key
+        if key not in self._refreshes:
+            task = asyncio.create_task(self._refreshed(forward, scope))
+            self._refreshes[key] = task
+            task.add_done_callback(lambda _: self._refreshes.pop(key))
+
+    async def _refreshed(self, forward: Forward, scope: Scope) -> None:
+        receive = replayed(forward.sent(forward.errand.journey.request.body), False, silence)
+        relay = Relay(self._handler, forward, _nowhere)
+        try:
+            await relay.carry(self._app, behind(scope, forward.cut), receive)
+        except Exception:
+            _log.exception("a refresh behind a stale answer failed")
+
+    async def _aside(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """WebSockets pass untouched; a lifespan passes, and its end is heard."""
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def hear() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self._drain()
+            return message
+
+        async def tell(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown"):
+                await self._close()
+            await send(message)
+
+        await self._app(scope, hear, tell)
+
+    async def _drain(self) -> None:
+        await asyncio.gather(*self._refreshes.values())
+        await self._handler.cache.drain()
+
+    async def _close(self) -> None:
+        if self._owned:
+            await self._handler.cache.disconnect()
+
+
+_TWICE: Final = "CacheMiddleware is around this app twice: only the outer one caches. Remove one."
+
+
+async def _nowhere(message: Message) -> None:
+    """The ``send`` of a request whose client was answered."""

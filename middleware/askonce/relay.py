@@ -1,0 +1,110 @@
+"""Carries a forwarded request to the app, and the answer back while a recording listens.
+
+Every chunk goes on as it comes. The head of a stream never waits; the head of any other answer
+waits for its first body message, because only then is it known whether the answer is complete, and
+an app that fails before it has said anything can still be stood in for.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from askonce.entry import Headers
+from askonce.handler import CachingHandler, Forward
+from askonce.messages import headed, send_reply
+from askonce.replies import Reply
+
+_log = logging.getLogger("askonce")
+
+
+class Relay:
+    """The ``send`` of one forwarded request.
+
+    Args:
+        handler: Says whether a stale answer stands in for a failure.
+        forward: What is forwarded.
+        send: Where the answer goes.
+    """
+
+    __slots__ = ("_begun", "_forward", "_handler", "_held", "_recording", "_replaced", "_send")
+
+    def __init__(self, handler: CachingHandler, forward: Forward, send: Send) -> None:
+        self._handler = handler
+        self._forward = forward
+        self._recording = forward.recording
+        self._send = send
+        self._held: Message | None = None
+        self._begun = False
+        self._replaced = False
+
+    async def carry(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
+        """Call the app.
+
+        Raises:
+            Exception: Whatever the app raises, unless a stale answer stands in for it.
+        """
+        try:
+            await app(scope, receive, self._hear)
+        except Exception:
+            reply = None if self._begun else self._handler.instead(self._forward, None)
+            if reply is None:
+                raise
+            _log.exception("the app failed; a stale answer stands in for it")
+            await self._replace(reply)
+        if self._held is not None:
+            await self._release(self._held)
+
+    async def _hear(self, message: Message) -> None:
+        match message["type"]:
+            case "http.response.start":
+                await self._head(message)
+            case "http.response.body":
+                await self._body(message)
+            case _:
+                await self._send(message)
+
+    async def _head(self, message: Message) -> None:
+        reply = self._handler.instead(self._forward, message["status"])
+        if reply is not None:
+            await self._replace(reply)
+            return
+        self._recording.head(message["status"], _lower_case(message.get("headers", ())))
+        if self._recording.shape == "stream":
+            await self._release(message)
+        else:
+            self._held = message
+
+    async def _body(self, message: Message) -> None:
+        if self._replaced:
+            return
+        last = not message.get("more_body", False)
+        self._recording.add(bytes(message.get("body", b"")))
+        if last:
+            await self._concluded()
+        if self._held is not None:
+            await self._release(self._held)
+        await self._send(message)
+        if last:
+            await self._recording.store()
+
+    async def _concluded(self) -> None:
+        try:
+            await self._recording.conclude()
+        except Exception:
+            _log.exception("an answer could not be examined; it is passed on and not stored")
+
+    async def _release(self, head: Message) -> None:
+        self._held = None
+        self._begun = True
+        await self._send(headed(head, self._recording.member()))
+
+    async def _replace(self, reply: Reply) -> None:
+        self._held = None
+        self._begun = self._replaced = True
+        await send_reply(self._send, reply)
+
+
+def _lower_case(headers: Headers) -> Headers:
+    return tuple([(bytes(name).lower(), bytes(value)) for name, value in headers])

@@ -1,0 +1,128 @@
+"""One request on a route of ours: bytes in from ASGI, bytes out to it.
+
+A responder lives as long as its request and holds all of its state (ASGI 3.0, HTTP 2.3).
+"""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from askonce.callers import UnknownCaller
+from askonce.calls.base import Route
+from askonce.handler import CachingHandler, Forward, Outcome, Passing
+from askonce.messages import behind, replayed, send_reply, with_member
+from askonce.questions import Request
+from askonce.relay import Relay
+from askonce.replies import Reply
+
+_log = logging.getLogger("askonce")
+
+class Responder:
+    """Answers one request.
+
+    Args:
+        app: The app behind the cache.
+        handler: The journey.
+        scope: The request's ASGI scope.
+        receive: Where its body comes from.
+        send: Where its answer goes.
+    """
+
+    __slots__ = ("_app", "_handler", "_more", "_receive", "_scope", "_send")
+
+    def __init__(
+        self, app: ASGIApp, handler: CachingHandler, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        self._app = app
+        self._handler = handler
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._more = False
+
+    async def respond(
+        self, route: Route, caller: tuple[str, ...] | UnknownCaller, limit: int
+    ) -> Forward | None:
+        """Answer the request.
+
+        Args:
+            route: The route of its path.
+            caller: What the scope says of the caller.
+            limit: The most bytes of a body that are read; more streams on uncached.
+
+        Returns:
+            What is still to be asked behind the stale answer that was sent, or None.
+        """
+        body = await self._read(limit)
+        if body is None:
+            return None
+        scope = self._scope
+        request = Request(
+            route,
+            scope["method"],
+            _path(scope),
+            scope.get("query_string", b""),
+            tuple(scope["headers"]),
+            body,
+            caller,
+        )
+        if len(body) > limit:
+            outcome: Outcome | None = self._handler.unread(request, "request-too-large")
+        else:
+            outcome = await self._arrived(request)
+        if isinstance(outcome, Reply):
+            await send_reply(self._send, outcome)
+            return None
+        return await self._onward(outcome, body)
+
+    async def _arrived(self, request: Request) -> Outcome | None:
+        try:
+            return await self._handler.arrive(request)
+        except Exception:
+            _log.exception("a request could not be taken through the cache; the app answers it")
+            return self._handler.unread(request, "internal-error")
+
+    async def _read(self, limit: int) -> bytes | None:
+        """The body, or as much as shows that it is over the limit; None if the client left."""
+        message = await self._receive()
+        if message["type"] != "http.request":
+            return None
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            return body
+        return await self._read_on(body, limit)
+
+    async def _read_on(self, first: bytes, limit: int) -> bytes | None:
+        chunks, size, self._more = [first], len(first), True
+        while self._more and size <= limit:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                return None
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+            self._more = message.get("more_body", False)
+        return b"".join(chunks)
+
+    async def _onward(self, outcome: Forward | Passing | None, body: bytes) -> Forward | None:
+        if outcome is None:
+            await self._app(self._scope, replayed(body, self._more, self._receive), self._send)
+            return None
+        scope = behind(self._scope, outcome.cut)
+        if isinstance(outcome, Passing):
+            receive = replayed(outcome.sent(body), self._more, self._receive)
+            await self._app(scope, receive, with_member(self._send, outcome.member))
+            return None
+        if outcome.meanwhile is not None:
+            await send_reply(self._send, outcome.meanwhile)
+            return outcome
+        receive = replayed(outcome.sent(body), self._more, self._receive)
+        await Relay(self._handler, outcome, self._send).carry(self._app, scope, receive)
+        return None
+
+
+def _path(scope: Scope) -> str:
+    """The path; as it was sent where decoding it may have lost a difference."""
+    raw: bytes | None = scope.get("raw_path")
+    return raw.decode("latin-1") if raw is not None and b"%" in raw else scope["path"]
