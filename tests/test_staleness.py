@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from starlette.types import Receive, Scope, Send
-from support.asgi import Answered, Dictated, call, chat_body, completion, read
 
 from askonce import CacheMiddleware, CacheSettings
+from support.asgi import Answered, Dictated, call, chat_body, completion, read
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 
 
 class Clock:
@@ -87,31 +89,52 @@ async def test_a_refresh_that_fails_is_logged_and_hurts_nobody(
     assert "refresh" in caplog.text
 
 
-async def test_the_refresh_never_hears_the_client_leave(clock: Clock) -> None:
+async def test_a_refresh_hears_the_client_leave_only_when_it_has_said_all(clock: Clock) -> None:
     heard: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"application/json")]
         await read(receive)
-        if heard or clock.now > 1_000_000:
-            waiting = asyncio.ensure_future(receive())
-            await asyncio.sleep(0)
-            heard.append("left" if waiting.done() else "still there")
-            waiting.cancel()
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [(b"content-type", b"application/json")],
-            }
-        )
+        leaving = asyncio.ensure_future(receive())
+        await asyncio.sleep(0)
+        heard.append("left" if leaving.done() else "still there")
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": completion()})
+        if clock.now > 1_000_000:
+            heard.append((await leaving)["type"])
+        leaving.cancel()
 
     cached = wrap(app, clock, stale_while_revalidate=60)
     await call(cached, chat_body())
     clock.now += 20
     await call(cached, chat_body())
     await asyncio.gather(*cached._refreshes.values())
-    assert heard == ["still there"]
+    assert heard == ["still there", "still there", "http.disconnect"]
+
+
+async def test_a_refresh_that_never_ends_does_not_hold_the_shutdown(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("askonce.middleware.DRAIN_SECONDS", 0)
+    ended = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if clock.now > 1_000_000:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+        await Dictated()(scope, receive, send)
+
+    cached = wrap(app, clock, stale_while_revalidate=60)
+    await call(cached, chat_body())
+    clock.now += 20
+    await call(cached, chat_body())
+    await asyncio.sleep(0)
+    await cached._drain()
+    await ended.wait()
+    await asyncio.sleep(0)
+    assert cached._refreshes == {}
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 529])

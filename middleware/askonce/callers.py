@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import pkgutil
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from starlette.types import Scope
 
 from askonce.errors import SettingsError
 
-CallerId = Callable[[Scope], str]
+CallerId = Callable[[Scope], object]
+"""The operator's rule: an ASGI scope in, a str out; anything else is a failure."""
 
 
 class UnknownCaller(msgspec.Struct, frozen=True):
@@ -103,9 +104,9 @@ def _user_name(user: Any) -> tuple[str, ...] | UnknownCaller:
 
 def _imported(path: str) -> CallerId:
     try:
-        found = pkgutil.resolve_name(path)
+        found: object = pkgutil.resolve_name(path)
     except (ImportError, AttributeError, ValueError) as error:
         raise SettingsError(_NOT_FOUND.format(path=path, why=error)) from error
     if not callable(found):
         raise SettingsError(_NOT_FOUND.format(path=path, why="it is not callable"))
-    return found
+    return cast("CallerId", found)

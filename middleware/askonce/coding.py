@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, cast
 
 import brotli
 
@@ -19,6 +19,17 @@ else:
     from backports import zstd
 
 Decoder: TypeAlias = Callable[[bytes, int], bytes | None]
+
+
+class _Decompressor(Protocol):
+    """What brotli, which has no types of its own, is used for."""
+
+    def process(self, data: bytes, *, output_buffer_limit: int) -> bytes: ...
+    def is_finished(self) -> bool: ...
+
+
+_Brotli = cast("Callable[[], _Decompressor]", brotli.Decompressor)  # pyright: ignore[reportUnknownMemberType]
+_BrotliError = cast("type[Exception]", brotli.error)  # pyright: ignore[reportUnknownMemberType]
 
 
 def decoded(data: bytes, coding: bytes, limit: int) -> bytes | None:
@@ -74,18 +85,18 @@ def _inflated(data: bytes, window_bits: int, limit: int) -> tuple[bytes, bytes] 
 
 def _brotli(data: bytes, limit: int) -> bytes | None:
     """RFC 7932."""
-    decompressor = brotli.Decompressor()
+    decompressor = _Brotli()
     parts: list[bytes] = []
     room = limit + 1
     try:
         while room > 0 and not decompressor.is_finished():
-            part: bytes = decompressor.process(data, output_buffer_limit=room)
+            part = decompressor.process(data, output_buffer_limit=room)
             if not part and not data:
                 return None
             parts.append(part)
             room -= len(part)
             data = b""
-    except brotli.error:
+    except _BrotliError:
         return None
     return b"".join(parts) if room > 0 else None
 

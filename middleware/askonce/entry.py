@@ -1,4 +1,4 @@
-"""What is stored, and its one codec for every backend. Pure: no I/O, no clock.
+"""What is stored; :mod:`askonce.codec` makes bytes of it. Pure: no I/O, no clock.
 
 An :class:`Entry` is an answer with what is needed to decide on it later and to replay it.
 An :class:`Answer` is what an app said just now, before anyone decided whether to keep it.
@@ -33,7 +33,7 @@ class Answer(msgspec.Struct, frozen=True):
     shape: Shape
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True):
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A stored answer. Immutable: tiers hand the same object to everyone.
 
     Args:

@@ -10,25 +10,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Final, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 import msgspec
 
 from askonce.caching.caching import Cache, Failed
-from askonce.callers import UnknownCaller
-from askonce.calls.base import Bypass, KeyOptions, Rendition, Route
+from askonce.calls.base import Ask, KeyOptions, Rendition
 from askonce.calls.registry import CALL_TYPES, Router
 from askonce.entry import Entry
 from askonce.memo import Memo
 from askonce.policy import decide as deciding
 from askonce.policy import status
+from askonce.policy.decide import Refuse, Serve, ServeStale, decide
 from askonce.policy.directives import DirectiveError, Directives, read
 from askonce.policy.options import Options
 from askonce.questions import Journey, Question, Questions, Request, Sender
 from askonce.recording import INLINE_BYTES, Errand, Recording
 from askonce.replies import Reply, Stored, only_if_cached, replay, wrong_cache_object
-from askonce.settings import CacheSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from askonce.settings import CacheSettings
 
 RENDITION_BYTES: Final = 32 * 1024 * 1024
 """Bytes of answers kept in the shape that they did not come in."""
@@ -85,6 +88,9 @@ class CachingHandler:
         settings: What the operator wants.
         cache: Where answers are kept.
         clock: Unix time in seconds.
+
+    Attributes:
+        route: Given a path and a root path, the route, or None if the path is not ours.
     """
 
     def __init__(
@@ -94,7 +100,7 @@ class CachingHandler:
         self._clock = clock
         self._options = _policy_options(settings)
         self._expose_key = settings.expose_key
-        self._router = _router(settings)
+        self.route = _router(settings).match
         self._questions = Questions(
             _key_options(settings),
             settings.namespace,
@@ -102,10 +108,6 @@ class CachingHandler:
             settings.max_request_bytes,
         )
         self._renditions: Memo[tuple[str, float, str, bool], Rendition] = Memo(RENDITION_BYTES)
-
-    def route(self, path: str, root_path: str) -> Route | None:
-        """Return the route of a path, or None if it is not ours."""
-        return self._router.match(path, root_path)
 
     async def arrive(self, request: Request) -> Outcome | None:
         """Say what to do with a request; None if it is not ours."""
@@ -122,7 +124,7 @@ class CachingHandler:
             if isinstance(merged, DirectiveError):
                 return wrong_cache_object(question.call, f"cache.{merged.member}", merged.message)
             spoken = merged
-        if isinstance(ask, Bypass):
+        if not isinstance(ask, Ask):
             return self._bypass(ask.reason, request, spoken, question.cut)
         reason = self._barred(request, sender, spoken)
         if reason is not None:
@@ -167,7 +169,7 @@ class CachingHandler:
         return self._questions.read(request, sender)
 
     def _barred(self, request: Request, sender: Sender, spoken: Directives) -> str | None:
-        if isinstance(request.caller, UnknownCaller):
+        if not isinstance(request.caller, tuple):
             return request.caller.reason
         if sender.sifted.doubled and not self._options.share_between_callers:
             return "doubled-credentials"
@@ -184,23 +186,23 @@ class CachingHandler:
         now = self._clock()
         stored = self._servable(journey, found)
         entry = stored.entry if stored else None
-        decision = deciding.decide(
-            journey.spoken, entry, journey.request.headers, now, self._options
-        )
+        headers = journey.request.headers
+        decision = decide(journey.spoken, entry, headers, now, self._options)
         match decision:
-            case deciding.Serve(age, ttl):
+            case Serve():
                 assert stored is not None
-                return replay(stored, status.hit(ttl, key=self._exposed(key)), age)
-            case deciding.ServeStale(age, ttl):
+                member = status.hit(decision.ttl, key=self._exposed(key))
+                return replay(stored, member, decision.age)
+            case ServeStale():
                 assert stored is not None
-                member = status.hit(ttl, stale=True, key=self._exposed(key))
+                member = status.hit(decision.ttl, stale=True, key=self._exposed(key))
                 errand = Errand(journey, key, "stale")
-                return self._forward(errand, meanwhile=replay(stored, member, age))
-            case deciding.Forward(why):
+                return self._forward(errand, meanwhile=replay(stored, member, decision.age))
+            case deciding.Forward():
                 detail = "backend-error" if isinstance(found, Failed) else None
-                errand = Errand(journey, key, why, detail, self._exposed(key))
+                errand = Errand(journey, key, decision.why, detail, self._exposed(key))
                 return self._forward(errand, stored=stored)
-            case deciding.Refuse():
+            case Refuse():
                 return only_if_cached(journey.question.call)
             case _:
                 assert_never(decision)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from starlette.types import Message, Receive, Scope, Send
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Scope, Send
 
-from askonce.replies import Reply
+    from askonce.replies import Reply
 
 WRAPPED: Final = "askonce.wrapped"
 """Set in the scope that the app gets, so that a second CacheMiddleware steps aside."""
@@ -38,9 +39,7 @@ _DEAF_EXTENSIONS: Final = frozenset(
 
 async def send_reply(send: Send, reply: Reply) -> None:
     """Send a whole answer."""
-    await send(
-        {"type": "http.response.start", "status": reply.status, "headers": reply.headers}
-    )
+    await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
     await send({"type": "http.response.body", "body": reply.body})
 
 
@@ -69,13 +68,13 @@ def _described(scope: Scope, cut: bytes) -> list[tuple[bytes, bytes]]:
     return [*kept, (b"content-length", b"%d" % len(cut))]
 
 
-def replayed(body: bytes, more: bool, receive: Receive) -> Receive:  # noqa: FBT001
+def replayed(body: bytes, receive: Receive, *, more: bool = False) -> Receive:
     """The app's ``receive``: what was read already, then whatever comes.
 
     Args:
         body: The bytes that were read.
-        more: True if the client is still sending.
         receive: The server's own.
+        more: True if the client is still sending.
     """
     first: Message | None = {"type": "http.request", "body": body, "more_body": more}
 
@@ -89,10 +88,23 @@ def replayed(body: bytes, more: bool, receive: Receive) -> Receive:  # noqa: FBT
     return replay
 
 
-async def silence() -> Message:
-    """The ``receive`` of a request whose client was answered: nothing comes any more."""
-    await asyncio.Event().wait()
-    raise AssertionError("an event that nobody sets was set")
+def unheard() -> tuple[Receive, Send]:
+    """Both ends of a request whose client was answered already.
+
+    As from a server, ``receive`` says that the client is gone once the answer was sent whole:
+    some frameworks wait for that before they return.
+    """
+    over = asyncio.Event()
+
+    async def receive() -> Message:
+        await over.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            over.set()
+
+    return receive, send
 
 
 def with_member(send: Send, member: bytes) -> Send:

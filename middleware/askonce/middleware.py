@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final
-
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from typing import TYPE_CHECKING, Final
 
 from askonce.caching.caching import Cache
 from askonce.callers import CallerReader
 from askonce.errors import AlreadyWrappedError, SettingsError
 from askonce.handler import CachingHandler, Forward
-from askonce.messages import WRAPPED, behind, replayed, silence
+from askonce.messages import WRAPPED, behind, replayed, unheard
 from askonce.relay import Relay
 from askonce.responder import Responder
 from askonce.settings import CacheSettings
 
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 _log = logging.getLogger("askonce")
+
+DRAIN_SECONDS: Final = 10.0
+"""How long a shutdown waits for refreshes behind stale answers before it cancels them."""
 
 METHODS: Final = frozenset(("POST", "QUERY"))
 """QUERY (RFC 10008) is POST that promises to change nothing."""
@@ -54,7 +58,9 @@ class CacheMiddleware:
         if isinstance(app, CacheMiddleware):
             raise AlreadyWrappedError(_TWICE)
         if admin_path is not None:
-            raise SettingsError("admin_path: this version has no operator's endpoints; leave it out")
+            raise SettingsError(
+                "admin_path: this version has no operator's endpoints; leave it out"
+            )
         settings = settings or (cache.settings if cache else CacheSettings())
         self._app = app
         self._owned = cache is None
@@ -96,11 +102,13 @@ class CacheMiddleware:
             task.add_done_callback(lambda _: self._refreshes.pop(key))
 
     async def _refreshed(self, forward: Forward, scope: Scope) -> None:
-        receive = replayed(forward.sent(forward.errand.journey.request.body), False, silence)
-        relay = Relay(self._handler, forward, _nowhere)
+        receive, send = unheard()
+        body = replayed(forward.sent(forward.errand.journey.request.body), receive)
         try:
-            await relay.carry(self._app, behind(scope, forward.cut), receive)
-        except Exception:
+            await Relay(self._handler, forward, send).carry(
+                self._app, behind(scope, forward.cut), body
+            )
+        except Exception:  # noqa: BLE001 - nobody waits for it who could be told
             _log.exception("a refresh behind a stale answer failed")
 
     async def _aside(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,7 +131,12 @@ class CacheMiddleware:
         await self._app(scope, hear, tell)
 
     async def _drain(self) -> None:
-        await asyncio.gather(*self._refreshes.values())
+        if self._refreshes:
+            _, late = await asyncio.wait(self._refreshes.values(), timeout=DRAIN_SECONDS)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=DRAIN_SECONDS)
         await self._handler.cache.drain()
 
     async def _close(self) -> None:
@@ -132,7 +145,3 @@ class CacheMiddleware:
 
 
 _TWICE: Final = "CacheMiddleware is around this app twice: only the outer one caches. Remove one."
-
-
-async def _nowhere(message: Message) -> None:
-    """The ``send`` of a request whose client was answered."""

@@ -7,8 +7,7 @@ path, query, content headers and body, a finished key under both. The memories a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -16,10 +15,14 @@ from askonce.callers import NOBODY, UnknownCaller
 from askonce.calls import keys, parse, scope
 from askonce.calls.base import Ask, Bypass, CallType, KeyOptions, Route
 from askonce.coding import decoded
-from askonce.entry import Headers
 from askonce.memo import Memo
 from askonce.policy import directives
 from askonce.policy.directives import Directives
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from askonce.entry import Headers
 
 MEMO_BYTES: Final = 32 * 1024 * 1024
 SENDERS: Final = 4096

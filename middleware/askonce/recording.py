@@ -9,20 +9,23 @@ the answer), and ``store`` after it was passed on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from askonce.caching.caching import Cache
 from askonce.calls.base import Complete
 from askonce.coding import decoded
 from askonce.entry import Answer, Entry, Headers, Shape
 from askonce.policy import decide as deciding
 from askonce.policy import status
-from askonce.policy.options import Options
 from askonce.policy.storing import Keep, keep, personal
-from askonce.questions import Journey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from askonce.caching.caching import Cache
+    from askonce.policy.options import Options
+    from askonce.questions import Journey
 
 INLINE_BYTES: Final = 256 * 1024
 """Answers longer than this are examined in a thread, so that the event loop is not held."""

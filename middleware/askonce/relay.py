@@ -8,13 +8,16 @@ an app that fails before it has said anything can still be stood in for.
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from askonce.entry import Headers
-from askonce.handler import CachingHandler, Forward
 from askonce.messages import headed, send_reply
-from askonce.replies import Reply
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from askonce.entry import Headers
+    from askonce.handler import CachingHandler, Forward
+    from askonce.replies import Reply
 
 _log = logging.getLogger("askonce")
 
@@ -92,7 +95,7 @@ class Relay:
     async def _concluded(self) -> None:
         try:
             await self._recording.conclude()
-        except Exception:
+        except Exception:  # noqa: BLE001 - a fault of ours never reaches the client
             _log.exception("an answer could not be examined; it is passed on and not stored")
 
     async def _release(self, head: Message) -> None:

@@ -5,14 +5,16 @@ Every reply is a fresh list of header fields: outer middlewares edit the list th
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from askonce.calls.base import CallType, Rendition
-from askonce.entry import Entry, Headers, Shape
 from askonce.policy import status
 from askonce.policy.headers import converted_headers
+
+if TYPE_CHECKING:
+    from askonce.calls.base import CallType, Rendition
+    from askonce.entry import Entry, Headers, Shape
 
 _CONTENT_TYPES: Final[dict[Shape, bytes]] = {
     "plain": b"application/json",

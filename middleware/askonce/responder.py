@@ -6,18 +6,22 @@ A responder lives as long as its request and holds all of its state (ASGI 3.0, H
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from askonce.callers import UnknownCaller
-from askonce.calls.base import Route
 from askonce.handler import CachingHandler, Forward, Outcome, Passing
 from askonce.messages import behind, replayed, send_reply, with_member
 from askonce.questions import Request
 from askonce.relay import Relay
 from askonce.replies import Reply
 
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from askonce.callers import UnknownCaller
+    from askonce.calls.base import Route
+
 _log = logging.getLogger("askonce")
+
 
 class Responder:
     """Answers one request.
@@ -71,18 +75,15 @@ class Responder:
         if len(body) > limit:
             outcome: Outcome | None = self._handler.unread(request, "request-too-large")
         else:
-            outcome = await self._arrived(request)
+            try:
+                outcome = await self._handler.arrive(request)
+            except Exception:  # noqa: BLE001 - a fault of ours never reaches the client
+                _log.exception("a request could not be taken through the cache; the app answers")
+                outcome = self._handler.unread(request, "internal-error")
         if isinstance(outcome, Reply):
             await send_reply(self._send, outcome)
             return None
         return await self._onward(outcome, body)
-
-    async def _arrived(self, request: Request) -> Outcome | None:
-        try:
-            return await self._handler.arrive(request)
-        except Exception:
-            _log.exception("a request could not be taken through the cache; the app answers it")
-            return self._handler.unread(request, "internal-error")
 
     async def _read(self, limit: int) -> bytes | None:
         """The body, or as much as shows that it is over the limit; None if the client left."""
@@ -107,17 +108,17 @@ class Responder:
 
     async def _onward(self, outcome: Forward | Passing | None, body: bytes) -> Forward | None:
         if outcome is None:
-            await self._app(self._scope, replayed(body, self._more, self._receive), self._send)
+            await self._app(self._scope, replayed(body, self._receive, more=self._more), self._send)
             return None
         scope = behind(self._scope, outcome.cut)
         if isinstance(outcome, Passing):
-            receive = replayed(outcome.sent(body), self._more, self._receive)
+            receive = replayed(outcome.sent(body), self._receive, more=self._more)
             await self._app(scope, receive, with_member(self._send, outcome.member))
             return None
         if outcome.meanwhile is not None:
             await send_reply(self._send, outcome.meanwhile)
             return outcome
-        receive = replayed(outcome.sent(body), self._more, self._receive)
+        receive = replayed(outcome.sent(body), self._receive, more=self._more)
         await Relay(self._handler, outcome, self._send).carry(self._app, scope, receive)
         return None
 

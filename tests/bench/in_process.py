@@ -7,12 +7,15 @@ hash is computed anew. The figures are the best of several rounds that alternate
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, Final
-
-from starlette.types import ASGIApp, Message
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from tests.bench.apps import bare, cached, discard, question, scope, starlette_route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from starlette.types import ASGIApp, Message
 
 CALLS: Final = 2_000
 ROUNDS: Final = 15
@@ -35,7 +38,9 @@ def _call(app: ASGIApp, body: bytes) -> None:
         return {"type": "http.request", "body": fresh, "more_body": False}
 
     asgi_scope = scope(body)
-    asgi_scope["headers"] = [(bytes(bytearray(n)), bytes(bytearray(v))) for n, v in asgi_scope["headers"]]
+    asgi_scope["headers"] = [
+        (bytes(bytearray(name)), bytes(bytearray(value))) for name, value in asgi_scope["headers"]
+    ]
     _finished(app(asgi_scope, receive, discard))  # type: ignore[arg-type]
 
 
@@ -67,10 +72,10 @@ def measure() -> dict[str, float]:
         fresh = [question(number + n) for n in range(CALLS)]
         runs: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
             "harness": (_nothing, same),
-            "bare app": (lambda body: _call(bare, body), same),
-            "Starlette route": (lambda body: _call(starlette_route, body), same),
-            "hit": (lambda body: _call(warm, body), same),
-            "miss": (lambda body, app=cached(): _call(app, body), fresh),  # type: ignore[misc]
+            "bare app": (partial(_call, bare), same),
+            "Starlette route": (partial(_call, starlette_route), same),
+            "hit": (partial(_call, warm), same),
+            "miss": (partial(_call, cached()), fresh),
         }
         for name, (measured, bodies) in runs.items():
             best[name] = min(best.get(name, 1e9), _micros(measured, bodies))

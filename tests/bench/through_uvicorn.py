@@ -14,12 +14,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tests.bench.apps import PATH, question
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SECONDS: Final = 3
 ROUNDS: Final = 5

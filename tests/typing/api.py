@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import assert_type
+from typing import TYPE_CHECKING, assert_type
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp
 
 from askonce import AskonceError, Cache, CacheMiddleware, CacheSettings, SettingsError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 settings = CacheSettings(ttl=60, namespace="app")
 cache = Cache(type="local", ttl=60)
