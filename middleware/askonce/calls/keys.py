@@ -1,0 +1,192 @@
+"""Keys: two requests that the app could tell apart never share one.
+
+An entry's key is a hash over everything that tells requests apart: who asks, where, in which
+namespace, and the digest of the body's canonical form. It starts with the namespace in clear text,
+so that one namespace can be found in a store and removed. A body member that nobody has documented
+as harmless is keyed.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from urllib.parse import quote
+
+import msgspec
+
+from askonce.calls.canonical import canonical_form, exact, exact_values, identity, packed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
+
+    from askonce.calls.base import KeyOptions
+    from askonce.entry import Headers
+
+FORMAT: Final = 1
+"""Version of everything hashed here; it is part of each key, so a change forgets old entries."""
+
+Groups: TypeAlias = tuple[tuple[str, ...], ...]
+"""``caching_groups``: names of models or deployments that share answers."""
+
+
+class Grammar(msgspec.Struct, frozen=True):
+    """What an API's documentation says of its body members, as far as keys go.
+
+    A member that is named nowhere here is keyed by its exact value.
+
+    Args:
+        ignored: Members that are left out of the key, each with the reason why it may be.
+        ignored_when_shared: The same, if the operator lets callers share answers.
+        numeric: Members that are numbers by documentation, compared by exact value.
+        numeric_maps: Members that map names to such numbers, for example ``logit_bias``.
+        ordered: Members in which the order of objects' members counts.
+    """
+
+    ignored: Mapping[str, str]
+    ignored_when_shared: Mapping[str, str] = {}
+    numeric: frozenset[str] = frozenset()
+    numeric_maps: frozenset[str] = frozenset()
+    ordered: frozenset[str] = frozenset()
+
+
+class Asker(msgspec.Struct, frozen=True):
+    """Who asks, and in which part of the store this caller's answers are.
+
+    Args:
+        namespace: The operator's namespace.
+        child: The client's namespace inside it, or None.
+        credentials: The credentials header fields; empty if callers share.
+        caller: What else tells callers apart: an authenticated user, a Python caller's name.
+        keyed: Header fields that change the answer.
+    """
+
+    namespace: str
+    child: str | None = None
+    credentials: Headers = ()
+    caller: tuple[str, ...] = ()
+    keyed: Headers = ()
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a request goes, and how its body is labelled.
+
+    A Python call leaves all of it empty. HTTP requests have a path, so the two never meet.
+
+    Args:
+        method: HTTP's method.
+        host: The Host field.
+        path: The decoded path.
+        query: The query, without its question mark.
+        content_type: The normal form of Content-Type.
+        content_encoding: The Content-Encoding field.
+        deployment: Azure's deployment name as it stands in ``path``, if there is one.
+    """
+
+    method: str = ""
+    host: bytes = b""
+    path: str = ""
+    query: bytes = b""
+    content_type: bytes = b""
+    content_encoding: bytes = b""
+    deployment: str | None = None
+
+
+def digest(members: Mapping[str, Any], grammar: Grammar, options: KeyOptions) -> bytes | None:
+    """Hash the canonical form of a body, less what may be left out.
+
+    Args:
+        members: The body's members as ``parse`` reads them; if they come from elsewhere,
+            ``canonical.is_json`` must hold for them.
+        grammar: What the API says of its members.
+        options: The operator's word on keys.
+
+    Returns:
+        32 bytes, or None if the body has no exact canonical form and must not be cached.
+    """
+    kept = _kept(members, grammar, options)
+    for name in grammar.numeric.intersection(kept):
+        kept[name] = exact(kept[name])
+    for name in grammar.numeric_maps.intersection(kept):
+        kept[name] = exact_values(kept[name])
+    if options.caching_groups and "model" in kept:
+        kept["model"] = grouped(kept["model"], options.caching_groups)
+    ordered = {name: kept.pop(name) for name in grammar.ordered.intersection(kept)}
+    form = canonical_form(kept, ordered)
+    return None if form is None else sha256(form).digest()
+
+
+def _kept(members: Mapping[str, Any], grammar: Grammar, options: KeyOptions) -> dict[str, Any]:
+    ignored: AbstractSet[str] = grammar.ignored.keys()
+    if options.share:
+        ignored |= grammar.ignored_when_shared.keys()
+    if options.ignored_params:
+        ignored |= options.ignored_params
+    return {name: value for name, value in members.items() if name not in ignored}
+
+
+def grouped(name: Any, groups: Groups) -> Any:
+    """Return the identity of the group that ``name`` is in, else ``name`` itself.
+
+    The first group that names it wins; the order inside a group does not count.
+    """
+    return next((identity(group) for group in groups if name in group), name)
+
+
+def entry_key(
+    asker: Asker, place: Place, call_type: str, body: bytes | str, groups: Groups = ()
+) -> str:
+    """Make the key that an answer is stored under.
+
+    Args:
+        asker: Who asks.
+        place: Where the request goes.
+        call_type: Canonical name of the call type.
+        body: The body's digest, or the string that an operator's own key function made of the
+            body; the one never equals the other.
+        groups: ``caching_groups``; one that names the deployment replaces it in the path.
+
+    Returns:
+        ``<namespace>:<hex>`` or ``<namespace>/<child>:<hex>``, with 64 hexadecimal digits.
+    """
+    namespace = physical_namespace(asker.namespace, asker.child)
+    who = (asker.credentials, [_utf8(part) for part in asker.caller], asker.keyed)
+    where = (place.method, place.host, _path(place, groups), place.query)
+    what = (call_type, place.content_type, place.content_encoding)
+    own = body if isinstance(body, bytes) else [_utf8(body)]
+    form = packed((FORMAT, namespace, who, where, what, own))
+    return f"{namespace}:{sha256(form).hexdigest()}"
+
+
+def _path(place: Place, groups: Groups) -> Any:
+    if place.deployment is None:
+        return _utf8(place.path)
+    group = grouped(place.deployment, groups)
+    if group is place.deployment:
+        return _utf8(place.path)
+    before, _, after = place.path.rpartition(f"/deployments/{place.deployment}/")
+    return (_utf8(before), group, _utf8(after))
+
+
+def _utf8(value: str) -> bytes:
+    """Encode what comes from a server or an app, which may leave lone surrogates in it."""
+    return value.encode("utf-8", "surrogatepass")
+
+
+def physical_namespace(namespace: str, child: str | None = None) -> str:
+    """Write a namespace as it stands before the colon of a physical key.
+
+    Args:
+        namespace: The operator's namespace.
+        child: The client's namespace inside it, or None.
+
+    Returns:
+        Both percent-encoded but for the unreserved characters of RFC 3986 section 2.3, so that
+        neither holds a separator (``:``, ``/``) or a wildcard, and no two look alike.
+    """
+    encoded = _quoted(namespace)
+    return encoded if child is None else f"{encoded}/{_quoted(child)}"
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="", errors="surrogatepass")
