@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import warnings
 from importlib.metadata import version
-from pathlib import Path  # noqa: TC003 (typer reads the annotations)
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console, RenderableType
@@ -22,6 +21,9 @@ from askonce._settings import names, show
 from askonce._settings.groups import GROUPS
 from askonce.errors import SettingsError
 from askonce.settings import CacheSettings, UnknownSettingWarning
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _NARROW = 76
 """Columns of a terminal below which a table would break names and values into pieces."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 import msgspec
 
 from askonce.caching.caching import Cache, Failed
-from askonce.calls.base import Ask, KeyOptions, Rendition
+from askonce.calls.base import Ask, Rendition
 from askonce.calls.registry import CALL_TYPES, Router
 from askonce.entry import Entry
 from askonce.memo import Memo
@@ -23,10 +23,10 @@ from askonce.policy import decide as deciding
 from askonce.policy import status
 from askonce.policy.decide import Refuse, Serve, ServeStale, decide
 from askonce.policy.directives import DirectiveError, Directives, read
-from askonce.policy.options import Options
 from askonce.questions import Journey, Question, Questions, Request, Sender
 from askonce.recording import INLINE_BYTES, Errand, Recording
 from askonce.replies import Reply, Stored, only_if_cached, replay, wrong_cache_object
+from askonce.wishes import key_options, policy_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,11 +98,11 @@ class CachingHandler:
     ) -> None:
         self.cache = cache
         self._clock = clock
-        self._options = _policy_options(settings)
+        self._options = policy_options(settings)
         self._expose_key = settings.expose_key
         self.route = _router(settings).match
         self._questions = Questions(
-            _key_options(settings),
+            key_options(settings),
             settings.namespace,
             settings.keyed_headers,
             settings.max_request_bytes,
@@ -242,27 +242,3 @@ class CachingHandler:
 def _router(settings: CacheSettings) -> Router:
     wanted = [CALL_TYPES[name] for name in settings.supported_call_types]
     return Router(wanted, {path: CALL_TYPES[name] for path, name in settings.routes.items()})
-
-
-def _key_options(settings: CacheSettings) -> KeyOptions:
-    return KeyOptions(
-        share=settings.share_between_callers,
-        ignored_params=frozenset(settings.ignored_params),
-        caching_groups=tuple(tuple(group) for group in settings.caching_groups),
-        cache_hosted_tools=settings.cache_hosted_tools,
-    )
-
-
-def _policy_options(settings: CacheSettings) -> Options:
-    return Options(
-        mode=settings.mode,
-        ttl=settings.effective_ttl,
-        max_ttl=settings.max_ttl,
-        stale_while_revalidate=settings.stale_while_revalidate,
-        stale_if_error=settings.stale_if_error,
-        cacheable_statuses=frozenset(settings.cacheable_statuses),
-        respect_response_cache_control=settings.respect_response_cache_control,
-        ignored_set_cookies=frozenset(settings.ignored_set_cookies),
-        share_between_callers=settings.share_between_callers,
-        max_response_bytes=settings.max_response_bytes,
-    )

@@ -116,7 +116,7 @@ class Questions:
     ) -> None:
         self._options = options
         self._namespace = namespace
-        self._extra = frozenset(name.lower().encode() for name in keyed_headers)
+        self._extra = scope.field_names(keyed_headers)
         self._wanted = scope.wanted(keyed_headers)
         self._max_bytes = max_bytes
         self._senders: Memo[Headers, Sender] = Memo(SENDERS)
@@ -126,8 +126,7 @@ class Questions:
 
     def sender(self, headers: Headers) -> Sender:
         """Read the header fields of a request."""
-        wanted = self._wanted
-        fields = tuple([field for field in headers if field[0] in wanted])
+        fields = scope.pick(headers, self._wanted)
         return self._senders.get(fields) or self._new_sender(fields)
 
     def _new_sender(self, fields: Headers) -> Sender:

@@ -18,6 +18,7 @@ from askonce.coding import decoded
 from askonce.entry import Answer, Entry, Headers, Shape
 from askonce.policy import decide as deciding
 from askonce.policy import status
+from askonce.policy.fields import Fields, gather
 from askonce.policy.storing import Keep, keep, personal
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from askonce.caching.caching import Cache
     from askonce.policy.options import Options
     from askonce.questions import Journey
+
+_DESCRIBING: Final = frozenset({b"content-encoding", b"content-length", b"content-type"})
+"""The fields that say how a body is to be read."""
 
 INLINE_BYTES: Final = 256 * 1024
 """Answers longer than this are examined in a thread, so that the event loop is not held."""
@@ -64,6 +68,7 @@ class Recording:
         "_chunks",
         "_clock",
         "_errand",
+        "_fields",
         "_head",
         "_keeping",
         "_kept",
@@ -82,6 +87,7 @@ class Recording:
         self._chunks: list[bytes] = []
         self._size = 0
         self._head: tuple[int, Headers] = (0, ())
+        self._fields: Fields = {}
         self._keeping = not errand.journey.spoken.no_store
         self._kept: tuple[Entry, float] | None = None
         self.shape: Shape = "plain"
@@ -91,11 +97,13 @@ class Recording:
 
         Args:
             status_code: The HTTP status code.
-            headers: The header fields, names in lower case.
+            headers: The header fields as received.
         """
         self._head = (status_code, headers)
-        self.shape = "stream" if _is_stream(headers) else "plain"
-        if status_code not in self._options.cacheable_statuses or personal(headers, self._options):
+        self._fields = fields = gather(headers, _DESCRIBING)
+        self.shape = "stream" if _is_stream(fields) else "plain"
+        options = self._options
+        if status_code not in options.cacheable_statuses or personal(headers, options, self.shape):
             self._keeping = False
 
     def add(self, chunk: bytes) -> None:
@@ -127,11 +135,14 @@ class Recording:
             await self._cache.store(*self._kept)
 
     def member(self) -> bytes:
-        """The Cache-Status member for the head, as much as is known now."""
+        """The Cache-Status member for the head, as much as is known now.
+
+        A backend that failed to read will hardly write: then nothing is promised.
+        """
         errand = self._errand
         return status.forward(
             errand.why,
-            stored=self._kept is not None,
+            stored=self._kept is not None and errand.detail is None,
             detail=errand.detail,
             key=errand.exposed_key,
         )
@@ -150,9 +161,10 @@ class Recording:
     def _answer(self) -> Answer | None:
         status_code, headers = self._head
         body = b"".join(self._chunks)
-        if any(length != b"%d" % len(body) for length in _values(headers, b"content-length")):
+        lengths = self._fields.get(b"content-length", ())
+        if any(length.strip() != b"%d" % len(body) for length in lengths):
             return None
-        coding = b",".join(_values(headers, b"content-encoding"))
+        coding = b",".join(self._fields.get(b"content-encoding", ()))
         plain = decoded(body, coding, self._options.max_response_bytes)
         return None if plain is None else Answer(status_code, headers, plain, self.shape)
 
@@ -183,12 +195,6 @@ class Recording:
         )
 
 
-def _values(headers: Headers, name: bytes) -> list[bytes]:
-    return [value.strip() for field, value in headers if field == name]
-
-
-def _is_stream(headers: Headers) -> bool:
-    return any(
-        value.split(b";", 1)[0].strip().lower() == b"text/event-stream"
-        for value in _values(headers, b"content-type")
-    )
+def _is_stream(fields: Fields) -> bool:
+    types = fields.get(b"content-type", ())
+    return any(value.lower().lstrip().startswith(b"text/event-stream") for value in types)

@@ -15,7 +15,6 @@ from askonce.messages import headed, send_reply
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from askonce.entry import Headers
     from askonce.handler import CachingHandler, Forward
     from askonce.replies import Reply
 
@@ -73,7 +72,7 @@ class Relay:
         if reply is not None:
             await self._replace(reply)
             return
-        self._recording.head(message["status"], _lower_case(message.get("headers", ())))
+        self._recording.head(message["status"], tuple(message.get("headers", ())))
         if self._recording.shape == "stream":
             await self._release(message)
         else:
@@ -107,7 +106,3 @@ class Relay:
         self._held = None
         self._begun = self._replaced = True
         await send_reply(self._send, reply)
-
-
-def _lower_case(headers: Headers) -> Headers:
-    return tuple([(bytes(name).lower(), bytes(value)) for name, value in headers])

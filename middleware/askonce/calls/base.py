@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import msgspec
 
-from askonce.entry import Answer, Entry, Shape
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from askonce.entry import Answer, Entry, Shape
 
 
 class Suffix(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ as harmless is keyed.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import quote
@@ -188,5 +189,6 @@ def physical_namespace(namespace: str, child: str | None = None) -> str:
     return encoded if child is None else f"{encoded}/{_quoted(child)}"
 
 
+@lru_cache(maxsize=1024)
 def _quoted(name: str) -> str:
     return quote(name, safe="", errors="surrogatepass")

@@ -1,0 +1,165 @@
+"""A backend as the journey uses it: nothing is raised, and nothing takes longer than it may.
+
+While a request is served, a failure of the backend is as good as a miss. It is counted, logged
+once in a while, and told as :class:`~askonce.caching._failures.Failed`. An entry is found from the
+moment that it is announced, however long its way into the backend takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from askonce.caching._failures import Failed, Failures
+from askonce.caching._write_behind import WriteBehind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from askonce.caching.base_cache import BaseCache
+    from askonce.entry import Entry
+
+
+class Stats(msgspec.Struct, frozen=True):
+    """What a cache counted since it was made.
+
+    Args:
+        hits: Look-ups that found an entry, fresh or not.
+        misses: Look-ups that found none.
+        errors: Calls of the backend that failed; such look-ups count here alone.
+        evictions: Live items given up for want of room, as far as the backend can tell.
+        undecodable: Items that could not be read, and were deleted.
+    """
+
+    hits: int
+    misses: int
+    errors: int
+    evictions: int
+    undecodable: int
+
+
+class GuardedBackend:
+    """Looks entries up and stores them.
+
+    Args:
+        backend: Where they are kept.
+        timeout: Seconds that a call of it may take; None: no limit. A backend in this process
+            never waits, and has none.
+        clock: Returns Unix time in seconds.
+    """
+
+    def __init__(
+        self, backend: BaseCache, timeout: float | None, clock: Callable[[], float]
+    ) -> None:
+        self.backend = backend
+        self._in_process = backend.in_process
+        self._timeout = timeout
+        self._failures = Failures(backend.name, clock)
+        self._writes = WriteBehind(self._written)
+        self._read = backend.get_entry if backend.in_process else self._pending_or_stored
+        self._hits = 0
+        self._misses = 0
+
+    async def lookup(self, key: str) -> Entry | Failed | None:
+        """Look an entry up.
+
+        Args:
+            key: Its physical key.
+
+        Returns:
+            The entry, be it fresh or not; None if there is none; ``Failed`` if the backend failed.
+        """
+        if self._in_process:
+            return self._looked_up(key)
+        found = self._writes.find(key)
+        if found is None:
+            try:
+                async with asyncio.timeout(self._timeout):
+                    found = await self.backend.async_get_entry(key)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is a miss
+                return self._failures.note("a read", error)
+        return self._counted(found)
+
+    def announce(self, entry: Entry, retention: float) -> None:
+        """Let everyone find an entry from now on, while it is on its way into the backend.
+
+        Args:
+            entry: A complete answer; ``store`` says how its way ends.
+            retention: Seconds to keep it.
+        """
+        if self._in_process:
+            self._put(entry, retention)
+        else:
+            self._writes.begin(entry, retention)
+
+    async def store(self, entry: Entry, retention: float) -> bool:
+        """Store an entry. It can be found at once; the write goes on if the caller is cancelled.
+
+        Args:
+            entry: What to store under its key; if it was announced, it is not written again.
+            retention: Seconds to keep it.
+
+        Returns:
+            False if the backend failed.
+        """
+        if not self._in_process:
+            return await self._writes.finish(entry, retention)
+        return self._is_there(entry) or self._put(entry, retention)
+
+    async def drain(self) -> None:
+        """Wait until everything announced or stored from this event loop is written."""
+        await self._writes.drain()
+
+    def stats(self) -> Stats:
+        """Return what was counted so far."""
+        return Stats(
+            hits=self._hits,
+            misses=self._misses,
+            errors=self._failures.count,
+            evictions=self.backend.evictions,
+            undecodable=self.backend.undecodable,
+        )
+
+    def _looked_up(self, key: str) -> Entry | Failed | None:
+        try:
+            found = self._read(key)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is a miss
+            return self._failures.note("a read", error)
+        return self._counted(found)
+
+    def _pending_or_stored(self, key: str) -> Entry | None:
+        return self._writes.find(key) or self.backend.get_entry(key)
+
+    def _counted(self, found: Entry | None) -> Entry | None:
+        if found is None:
+            self._misses += 1
+        else:
+            self._hits += 1
+        return found
+
+    def _is_there(self, entry: Entry) -> bool:
+        try:
+            there = self.backend.get_entry(entry.key)
+        except Exception as error:  # noqa: BLE001 - then it is written again
+            self._failures.note("a read", error)
+            return False
+        return there is not None and there.stored_at == entry.stored_at
+
+    def _put(self, entry: Entry, retention: float) -> bool:
+        try:
+            self.backend.set_entry(entry, retention)
+        except Exception as error:  # noqa: BLE001 - the answer was sent all the same
+            self._failures.note("a write", error)
+            return False
+        return True
+
+    async def _written(self, entry: Entry, retention: float) -> bool:
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self.backend.async_set_entry(entry, retention)
+        except Exception as error:  # noqa: BLE001 - the answer was sent all the same
+            self._failures.note("a write", error)
+            return False
+        return True

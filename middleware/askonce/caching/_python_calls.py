@@ -1,0 +1,179 @@
+"""Calls without HTTP: their keys, what they may say in ``cache``, and their results as entries.
+
+A call is its keyword arguments: the members of the request's body, and beside them
+
+======================= =======================================================================
+``call_type``           ``completion`` if it is not given
+``caller``              who asks; callers do not share answers unless the operator says so
+``namespace``           a namespace inside the operator's
+``cache``               a dict that says what a client may say: ``ttl``, ``s-maxage``, ``no-cache``,
+                        ``no-store``, ``namespace``, ``use-cache``
+======================= =======================================================================
+
+Their keys are made like those of requests, with an empty path, so that the two never meet.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from askonce.calls.base import Ask, Bypass, CallType
+from askonce.calls.canonical import is_json
+from askonce.calls.keys import Asker, Place, entry_key
+from askonce.calls.lossless import is_object
+from askonce.calls.registry import CALL_TYPES, canonical
+from askonce.entry import Answer, Entry
+from askonce.policy.decide import Serve, admit, decide
+from askonce.policy.directives import DirectiveError, Directives, read
+from askonce.policy.storing import Keep, keep
+from askonce.wishes import key_options, policy_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from askonce.codec import JSON
+    from askonce.settings import CacheSettings
+
+_OURS: Final = frozenset({"call_type", "caller", "namespace", "cache"})
+_HEADERS: Final = ((b"content-type", b"application/json"),)
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A call that may be cached.
+
+    Args:
+        key: The physical key of its result.
+        ask: What its call type read.
+        spoken: What its ``cache`` says.
+    """
+
+    key: str
+    ask: Ask
+    spoken: Directives
+
+
+class Uncached(msgspec.Struct, frozen=True):
+    """A call that has nothing to do with the cache.
+
+    Args:
+        reason: Why: ``call-type`` (not among ``supported_call_types``), ``not-json`` (an argument
+            is no JSON value), ``shape`` (not what the API takes), or the reason for which such a
+            request is bypassed.
+    """
+
+    reason: str
+
+
+class PythonCalls:
+    """Reads calls, and turns their results into entries and back. Pure.
+
+    Args:
+        settings: What the operator wants.
+    """
+
+    def __init__(self, settings: CacheSettings) -> None:
+        self._settings = settings
+        self._keys = key_options(settings)
+        self._policy = policy_options(settings)
+
+    def read(self, arguments: Mapping[str, Any]) -> Call | Uncached:
+        """Read a call.
+
+        Raises:
+            ValueError: There is no such call type, or ``cache`` has a wrong member.
+        """
+        call_type = self._call_type(arguments.get("call_type") or "completion")
+        if call_type is None:
+            return Uncached("call-type")
+        spoken = _spoken(arguments)
+        reason = admit(spoken, self._policy)
+        if reason is not None:
+            return Uncached(reason)
+        ask = self._ask(call_type, arguments)
+        if isinstance(ask, Uncached):
+            return ask
+        return Call(self._key(call_type, ask, spoken, arguments.get("caller")), ask, spoken)
+
+    def entry(self, call: Call, result: JSON, now: float) -> tuple[Entry, float] | None:
+        """Make an entry of a result.
+
+        Args:
+            call: The call.
+            result: A JSON value, or an object with pydantic's ``model_dump``.
+            now: Unix time in seconds.
+
+        Returns:
+            The entry and its retention in seconds, or None if it may not be stored.
+
+        Raises:
+            TypeError: The result is not a JSON value.
+        """
+        plain = result.model_dump(mode="json") if hasattr(result, "model_dump") else result
+        if not is_json(plain):
+            raise TypeError(f"{type(result).__name__}: the result is not a JSON value")
+        if is_object(plain) and not call.ask.withheld.isdisjoint(plain):
+            return None
+        answer = Answer(200, _HEADERS, msgspec.json.encode(plain), "plain")
+        kept = keep(call.spoken, answer, (), now, self._policy)
+        return (_entry(call, answer, kept, now), kept.retention) if isinstance(kept, Keep) else None
+
+    def result(self, call: Call, entry: Entry | None, now: float) -> JSON:
+        """Return the result that an entry holds, or None if it may not be used.
+
+        A stale one never is: nobody here could ask for a fresh one behind it.
+        """
+        decision = decide(call.spoken, entry, (), now, self._policy)
+        if entry is None or not isinstance(decision, Serve):
+            return None
+        return msgspec.json.decode(entry.body)
+
+    def _call_type(self, name: str) -> CallType | None:
+        known = canonical(name)
+        if known is None:
+            raise ValueError(f"call_type: {name!r} is not known")
+        return CALL_TYPES.get(known) if known in self._settings.supported_call_types else None
+
+    def _ask(self, call_type: CallType, arguments: Mapping[str, Any]) -> Ask | Uncached:
+        members = {name: value for name, value in arguments.items() if name not in _OURS}
+        if not is_json(members):
+            return Uncached("not-json")
+        ask = call_type.ask(members, None, self._keys)
+        if ask is None:
+            return Uncached("shape")
+        return Uncached(ask.reason) if isinstance(ask, Bypass) else ask
+
+    def _key(self, call_type: CallType, ask: Ask, spoken: Directives, caller: str | None) -> str:
+        settings = self._settings
+        unknown = caller is None or settings.share_between_callers
+        who = () if unknown else ("caller", str(caller))
+        asker = Asker(settings.namespace, spoken.namespace, caller=who)
+        return entry_key(asker, Place(), call_type.name, ask.digest, self._keys.caching_groups)
+
+
+def _spoken(arguments: Mapping[str, Any]) -> Directives:
+    """Read ``cache``, and ``namespace`` with it: two that differ conflict, as in a request."""
+    control: dict[str, Any] = dict(arguments.get("cache") or {})
+    namespace = arguments.get("namespace")
+    if namespace is not None and control.setdefault("namespace", namespace) != namespace:
+        return Directives(conflict=True)
+    spoken = read((), control)
+    if isinstance(spoken, DirectiveError):
+        raise ValueError(spoken.message)  # noqa: TRY004 - it is a value that was returned
+    return spoken
+
+
+def _entry(call: Call, answer: Answer, kept: Keep, now: float) -> Entry:
+    return Entry(
+        key=call.key,
+        stored_at=now - kept.age,
+        ttl=kept.ttl,
+        status=answer.status,
+        headers=kept.headers,
+        body=answer.body,
+        shape=answer.shape,
+        usage_due=call.ask.usage_due,
+        vary=kept.vary,
+        may_be_stale=kept.may_be_stale,
+    )
