@@ -8,7 +8,6 @@ has a ttl of 100, of which 70 are left.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -21,7 +20,7 @@ from askonce.policy.vary import Varied, varied, varies_on
 if TYPE_CHECKING:
     from askonce.entry import Answer, Headers, Shape
     from askonce.policy.directives import Directives
-    from askonce.policy.options import Options, Respect
+    from askonce.policy.options import Options
 
 # RFC 9111 section 3: a cache that serves no ranges and revalidates nothing stores neither.
 _NEVER_STORED: Final = frozenset({206, 304})
@@ -78,9 +77,7 @@ def keep(
         now: Unix time in seconds.
         options: The operator's word.
     """
-    told = _told(answer.headers)
-    respect = options.respect_response_cache_control
-    judged = _judged(told, answer.shape, respect, options.ignored_set_cookies)
+    judged = _judged(answer.headers, answer.shape, options)
     reason = (
         _refused(directives, answer, options)
         or judged.reason
@@ -110,11 +107,7 @@ def personal(headers: Headers, options: Options, shape: Shape | None = None) -> 
         Why it may not be stored, one of :class:`Drop`'s reasons; None if nothing in the head
         forbids it.
     """
-    told = _told(headers)
-    if not told:
-        return None
-    respect, ignored = options.respect_response_cache_control, options.ignored_set_cookies
-    return _judged(told, shape or _shape(headers), respect, ignored).reason
+    return _judged(headers, shape or _shape(headers), options).reason
 
 
 class _Judged(msgspec.Struct, frozen=True):
@@ -139,18 +132,19 @@ class _Judged(msgspec.Struct, frozen=True):
     varies: list[bytes]
 
 
-def _told(headers: Headers) -> Headers:
-    return tuple([field for field in headers if field[0].lower() in _TOLD])
+_SILENT: Final = _Judged(None, {}, {}, counts=False, may_be_stale=True, age=0.0, varies=[])
+"""Of a head with none of the fields, as most heads are."""
 
 
-# An app sends few different heads, once what only names the delivery is left out.
-@lru_cache(maxsize=512)
-def _judged(told: Headers, shape: Shape, respect: Respect, ignored: frozenset[str]) -> _Judged:
-    fields = gather(told, _TOLD)
+def _judged(headers: Headers, shape: Shape, options: Options) -> _Judged:
+    fields = gather(headers, _TOLD)
+    if not fields:
+        return _SILENT
+    respect = options.respect_response_cache_control
     said = freshness.control(fields)
     counts = freshness.counts(shape, respect)
     return _Judged(
-        reason=_personal(fields, said, shape, respect, ignored),
+        reason=_personal(fields, said, shape, options),
         fields=fields,
         said=said,
         counts=counts,
@@ -161,17 +155,14 @@ def _judged(told: Headers, shape: Shape, respect: Respect, ignored: frozenset[st
 
 
 def _personal(
-    fields: Fields,
-    said: freshness.Control,
-    shape: Shape,
-    respect: Respect,
-    ignored: frozenset[str],
+    fields: Fields, said: freshness.Control, shape: Shape, options: Options
 ) -> str | None:
+    ignored = options.ignored_set_cookies
     if any(_is_personal(cookie, ignored) for cookie in fields.get(b"set-cookie", ())):
         return "set-cookie"
     if varies_on(fields) is None:
         return "vary"
-    directive = freshness.forbidden(said, shape, respect)
+    directive = freshness.forbidden(said, shape, options.respect_response_cache_control)
     return directive and f"response-{directive}"
 
 
