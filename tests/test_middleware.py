@@ -691,6 +691,12 @@ async def test_paths_that_differ_only_before_decoding_are_apart() -> None:
         assert "miss" in (await call(cached, chat_body(), scope=scope)).cache_status
 
 
+FAULTS = {
+    "askonce.recording.keep": "could not be examined",
+    "askonce.recording.personal": "could not be read",
+}
+
+
 async def test_a_fault_of_our_own_is_invisible_to_the_client(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -704,7 +710,10 @@ async def test_a_fault_of_our_own_is_invisible_to_the_client(
     answered = await call(cached, chat_body())
     assert answered.cache_status == "askonce; fwd=bypass; detail=internal-error"
     assert answered.body == completion()
-    monkeypatch.undo()
-    monkeypatch.setattr("askonce.recording.keep", broken)
-    assert (await call(cached, chat_body())).body == completion()
-    assert "could not be examined" in caplog.text
+    for place, complaint in FAULTS.items():
+        monkeypatch.undo()
+        monkeypatch.setattr(place, broken)
+        for _ in range(2):
+            answered = await call(cached, chat_body())
+            assert (answered.cache_status, answered.body) == ("askonce; fwd=miss", completion())
+        assert complaint in caplog.text

@@ -152,6 +152,27 @@ async def test_a_stale_answer_stands_in_for_a_failure(clock: Clock, status: int)
     assert len(stale.messages) == 2
 
 
+async def test_nothing_of_a_failure_passes_once_a_stale_answer_stands_in(clock: Clock) -> None:
+    app = Dictated(body=(completion("old"),))
+    cached = wrap(app, clock, stale_if_error=60)
+    await call(cached, chat_body())
+    clock.now += 22
+
+    async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 503, "headers": []})
+        await send({"type": "http.response.debug"})
+        await send({"type": "http.response.body", "body": b"broken"})
+        raise RuntimeError("after all")
+
+    cached._app = failing
+    with pytest.raises(RuntimeError, match="after all"):
+        await call(cached, chat_body())
+    cached._app = app
+    app.status = 503
+    app.body = (b"broken", b"")
+    assert content(await call(cached, chat_body())) == "old"
+
+
 async def test_a_stale_answer_stands_in_for_an_app_that_raises(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -107,7 +107,9 @@ class CachingHandler:
             settings.keyed_headers,
             settings.max_request_bytes,
         )
-        self._renditions: Memo[tuple[str, float, str, bool], Rendition] = Memo(RENDITION_BYTES)
+        self._renditions: Memo[tuple[str, str, bytes, bool, str, bool], Rendition] = Memo(
+            RENDITION_BYTES
+        )
 
     async def arrive(self, request: Request) -> Outcome | None:
         """Say what to do with a request; None if it is not ours."""
@@ -228,14 +230,15 @@ class CachingHandler:
         return Stored(found, rendition) if rendition else None
 
     def _converted(self, entry: Entry, journey: Journey) -> Rendition | None:
-        ask = journey.ask
-        name = (entry.key, entry.stored_at, ask.shape, ask.usage_due)
+        ask, call = journey.ask, journey.question.call
+        name = (call.name, entry.shape, entry.body, entry.usage_due, ask.shape, ask.usage_due)
         known = self._renditions.get(name)
         if known is not None:
             return known
-        rendition = journey.question.call.render(entry, ask)
+        rendition = call.render(entry, ask)
         if rendition is not None:
-            self._renditions.put(name, rendition, len(rendition.body))
+            weight = len(entry.body) + len(rendition.body)
+            self._renditions.put(name, rendition, weight)
         return rendition
 
 

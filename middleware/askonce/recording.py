@@ -113,8 +113,12 @@ class Recording:
         self._size += len(chunk)
         self._chunks.append(chunk)
         if self._size > self._options.max_response_bytes:
-            self._keeping = False
-            self._chunks.clear()
+            self.drop()
+
+    def drop(self) -> None:
+        """Listen no more: this answer is not stored."""
+        self._keeping = False
+        self._chunks.clear()
 
     async def conclude(self) -> None:
         """Hear that the last chunk is there; from here on the answer can be found."""

@@ -15,6 +15,7 @@ from askonce.messages import headed, send_reply
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from askonce.entry import Headers
     from askonce.handler import CachingHandler, Forward
     from askonce.replies import Reply
 
@@ -64,19 +65,31 @@ class Relay:
                 await self._head(message)
             case "http.response.body":
                 await self._body(message)
-            case _:
+            case _ if not self._replaced:
                 await self._send(message)
+            case _:
+                return
 
     async def _head(self, message: Message) -> None:
-        reply = self._handler.instead(self._forward, message["status"])
+        reply = self._told(message["status"], tuple(message.get("headers", ())))
         if reply is not None:
             await self._replace(reply)
             return
-        self._recording.head(message["status"], tuple(message.get("headers", ())))
         if self._recording.shape == "stream":
             await self._release(message)
         else:
             self._held = message
+
+    def _told(self, status: int, headers: Headers) -> Reply | None:
+        try:
+            reply = self._handler.instead(self._forward, status)
+            if reply is None:
+                self._recording.head(status, headers)
+        except Exception:  # noqa: BLE001 - a fault of ours never reaches the client
+            _log.exception("a head could not be read; the answer is passed on and not stored")
+            self._recording.drop()
+            return None
+        return reply
 
     async def _body(self, message: Message) -> None:
         if self._replaced:
