@@ -717,3 +717,34 @@ async def test_a_fault_of_our_own_is_invisible_to_the_client(
             answered = await call(cached, chat_body())
             assert (answered.cache_status, answered.body) == ("askonce; fwd=miss", completion())
         assert complaint in caplog.text
+
+
+@pytest.mark.parametrize("end", ["lifespan.shutdown.complete", "lifespan.shutdown.failed"])
+@pytest.mark.parametrize("given", [False, True])
+async def test_a_lifespan_ends_with_what_was_opened_closed_and_only_that(
+    end: str, given: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        for message in ("lifespan.startup.complete", end):
+            await receive()
+            await send({"type": message})
+
+    cache = Cache(type="local") if given else None
+    cached = CacheMiddleware(app, CacheSettings(), cache)
+    order: list[str] = []
+
+    async def disconnect() -> None:
+        order.append("closed")
+
+    monkeypatch.setattr(cached._handler.cache, "disconnect", disconnect)
+    incoming = iter(("lifespan.startup", "lifespan.shutdown"))
+
+    async def receive() -> Message:
+        return {"type": next(incoming)}
+
+    async def send(message: Message) -> None:
+        order.append(message["type"])
+
+    await cached({"type": "lifespan"}, receive, send)
+    closed = [] if given else ["closed"]
+    assert order == ["lifespan.startup.complete", *closed, end]
