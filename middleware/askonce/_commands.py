@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import warnings
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path  # noqa: TC003 - typer reads annotations when it runs
+from typing import Annotated
 
 import typer
 from rich.console import Console, RenderableType
@@ -21,9 +22,6 @@ from askonce._settings import names, show
 from askonce._settings.groups import GROUPS
 from askonce.errors import SettingsError
 from askonce.settings import CacheSettings, UnknownSettingWarning
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _NARROW = 76
 """Columns of a terminal below which a table would break names and values into pieces."""
