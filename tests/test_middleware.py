@@ -460,6 +460,16 @@ async def test_a_large_answer_is_stored_all_the_same() -> None:
     assert app.calls == 1
 
 
+async def test_a_large_answer_is_converted_all_the_same() -> None:
+    app = Dictated(body=(completion("x" * 400_000),))
+    cached = wrap(app)
+    await call(cached, chat_body())
+    for _ in range(2):
+        streamed = await call(cached, chat_body(stream=True))
+        assert "hit" in streamed.cache_status
+        assert streamed.body.count(b"x" * 400_000) == 1
+
+
 async def test_a_compressed_answer_is_served_decoded() -> None:
     packed = gzip.compress(completion())
     app = Dictated(body=(packed,)).says((b"content-encoding", b"gzip"))

@@ -10,31 +10,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
+from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import msgspec
 
-from askonce.caching.caching import Cache, Failed
-from askonce.calls.base import Ask, Rendition
+from askonce.calls.base import Ask
 from askonce.calls.registry import CALL_TYPES, Router
 from askonce.entry import Entry
-from askonce.memo import Memo
 from askonce.policy import decide as deciding
 from askonce.policy import status
 from askonce.policy.decide import Refuse, Serve, ServeStale, decide
 from askonce.policy.directives import DirectiveError, Directives, read
 from askonce.questions import Journey, Question, Questions, Request, Sender
-from askonce.recording import INLINE_BYTES, Errand, Recording
+from askonce.recording import Errand, Recording
+from askonce.renditions import INLINE_BYTES, Renditions
 from askonce.replies import Reply, Stored, only_if_cached, replay, wrong_cache_object
 from askonce.wishes import key_options, policy_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from askonce.caching.caching import Cache
     from askonce.settings import CacheSettings
-
-RENDITION_BYTES: Final = 32 * 1024 * 1024
-"""Bytes of answers kept in the shape that they did not come in."""
 
 
 class Passing(msgspec.Struct, frozen=True):
@@ -107,9 +104,7 @@ class CachingHandler:
             settings.keyed_headers,
             settings.max_request_bytes,
         )
-        self._renditions: Memo[tuple[str, str, bytes, bool, str, bool], Rendition] = Memo(
-            RENDITION_BYTES
-        )
+        self._renditions = Renditions()
 
     async def arrive(self, request: Request) -> Outcome | None:
         """Say what to do with a request; None if it is not ours."""
@@ -133,7 +128,11 @@ class CachingHandler:
             return self._bypass(reason, request, spoken, question.cut)
         journey = Journey(request, sender, question, ask, spoken)
         key = self._questions.key(journey)
-        return self._decided(journey, key, await self.cache.lookup(key))
+        found = await self.cache.lookup(key)
+        if isinstance(found, Entry):
+            return self._decided(journey, key, await self._servable(journey, found))
+        detail = None if found is None else "backend-error"
+        return self._decided(journey, key, None, detail)
 
     def instead(self, forward: Forward, status_code: int | None) -> Reply | None:
         """Return the stale answer that stands in for a failure of the app, if one may.
@@ -184,9 +183,10 @@ class CachingHandler:
             return only_if_cached(request.route.call)
         return Passing(status.forward("bypass", detail=reason), cut)
 
-    def _decided(self, journey: Journey, key: str, found: Entry | Failed | None) -> Outcome:
+    def _decided(
+        self, journey: Journey, key: str, stored: Stored | None, detail: str | None = None
+    ) -> Outcome:
         now = self._clock()
-        stored = self._servable(journey, found)
         entry = stored.entry if stored else None
         headers = journey.request.headers
         decision = decide(journey.spoken, entry, headers, now, self._options)
@@ -201,7 +201,6 @@ class CachingHandler:
                 errand = Errand(journey, key, "stale")
                 return self._forward(errand, meanwhile=replay(stored, member, decision.age))
             case deciding.Forward():
-                detail = "backend-error" if isinstance(found, Failed) else None
                 errand = Errand(journey, key, decision.why, detail, self._exposed(key))
                 return self._forward(errand, stored=stored)
             case Refuse():
@@ -218,28 +217,10 @@ class CachingHandler:
     def _exposed(self, key: str) -> str | None:
         return key if self._expose_key else None
 
-    def _servable(self, journey: Journey, found: Entry | Failed | None) -> Stored | None:
+    async def _servable(self, journey: Journey, entry: Entry) -> Stored | None:
         """An entry that cannot be had in the shape asked for is as good as none."""
-        if not isinstance(found, Entry):
-            return None
-        ask, call = journey.ask, journey.question.call
-        if found.shape == ask.shape and found.usage_due == ask.usage_due:
-            rendition = call.render(found, ask)
-        else:
-            rendition = self._converted(found, journey)
-        return Stored(found, rendition) if rendition else None
-
-    def _converted(self, entry: Entry, journey: Journey) -> Rendition | None:
-        ask, call = journey.ask, journey.question.call
-        name = (call.name, entry.shape, entry.body, entry.usage_due, ask.shape, ask.usage_due)
-        known = self._renditions.get(name)
-        if known is not None:
-            return known
-        rendition = call.render(entry, ask)
-        if rendition is not None:
-            weight = len(entry.body) + len(rendition.body)
-            self._renditions.put(name, rendition, weight)
-        return rendition
+        rendition = await self._renditions.render(entry, journey.question.call, journey.ask)
+        return Stored(entry, rendition) if rendition else None
 
 
 def _router(settings: CacheSettings) -> Router:

@@ -20,6 +20,7 @@ from askonce.policy import decide as deciding
 from askonce.policy import status
 from askonce.policy.fields import Fields, gather
 from askonce.policy.storing import Keep, keep, personal
+from askonce.renditions import INLINE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
 _DESCRIBING: Final = frozenset({b"content-encoding", b"content-length", b"content-type"})
 """The fields that say how a body is to be read."""
-
-INLINE_BYTES: Final = 256 * 1024
-"""Answers longer than this are examined in a thread, so that the event loop is not held."""
 
 
 class Errand(msgspec.Struct, frozen=True, eq=False):

@@ -50,8 +50,8 @@ def _answer(form: Form) -> Table:
 
 
 def _union(seen: list[Any]) -> Any:
-    """Groq's first and last chunk have one each, the last with a usage."""
-    return combine(seen, {"usage": last}) if all(map(is_object, seen)) else CLASH
+    """Groq's first and last chunk have one each, both with an id, the last with a usage."""
+    return combine(seen, {}) if all(map(is_object, seen)) else CLASH
 
 
 def _choices(form: Form) -> Rule:
