@@ -158,6 +158,11 @@ def test_a_usage_that_never_came_is_not_made_up() -> None:
     assert "usage" not in whole
 
 
+def test_a_finish_reason_may_be_repeated() -> None:
+    whole = assembled(chunk(delta(role="assistant")), chunk(ENDING), chunk(ENDING))
+    assert whole["choices"][0]["finish_reason"] == "stop"
+
+
 def test_choices_come_in_the_order_of_their_indexes() -> None:
     whole = assembled(
         chunk(delta(1, role="assistant", content="b"), delta(0, role="assistant", content="a")),
@@ -183,6 +188,10 @@ MESSAGES = [
     ([{"role": "assistant"}, {"role": "assistant"}, {"role": ""}], {}),
     ([{"reasoning": "ha"}, {"reasoning": "ha"}], {"reasoning": "haha"}),
     ([{"tool_calls": []}, {"tool_calls": None}], {"tool_calls": []}),
+    (
+        [{"function_call": {"name": "f", "arguments": "x"}}] * 2,
+        {"function_call": {"name": "f", "arguments": "xx"}},
+    ),
     ([{"thoughts": "ha"}, {"thoughts": "ha"}], None),
     ([{"thoughts": "a"}, {"thoughts": "b"}], None),
     ([{"thoughts": ["a"]}, {"thoughts": ["b"]}], None),
@@ -216,6 +225,7 @@ UNCERTAIN = [
         [chunk(OPENING), chunk(ENDING, provider="P"), chunk(provider="Q")], id="two values"
     ),
     pytest.param([chunk(OPENING, choices={"0": {}})], id="choices that are no list"),
+    pytest.param([chunk(OPENING), chunk(choices={})], id="choices that are no list at times"),
     pytest.param([chunk(OPENING, x_groq={}), chunk(ENDING, x_groq="r")], id="two types"),
 ]
 

@@ -181,6 +181,7 @@ UNKNOWN = [
     {"role": "assistant", "reasoning": {"a": 1}},
     {"role": "assistant", "tool_calls": {"id": "a"}},
     {"role": "assistant", "tool_calls": ["a"]},
+    {"role": "assistant", "tool_calls": 5},
     {"role": "assistant", "function_call": "f"},
     "a",
     None,

@@ -56,6 +56,9 @@ CALLS = [
         id="an id that is repeated",
     ),
     pytest.param(
+        [piece(0, "a"), piece(0, None, "f", "1")], [("a", "f", "1")], id="a name that comes later"
+    ),
+    pytest.param(
         [piece(0, "a", "f", "1"), piece(0, "", "", "2")],
         [("a", "f", "12")],
         id="empty strings are no news",
@@ -92,6 +95,13 @@ def test_fragments_find_their_call(fragments: list[Any], expected: Any) -> None:
 def test_a_list_that_is_none_is_a_clash() -> None:
     assert calls(["x", []]) is CLASH
     assert calls(["x"]) is CLASH
+
+
+@pytest.mark.parametrize(("kind", "said"), [("function", "arguments"), ("custom", "input")])
+def test_what_a_call_is_may_be_repeated_with_each_fragment(kind: str, said: str) -> None:
+    fragment = {"index": 0, "id": "a", "type": kind, kind: {"name": "f", said: "x"}}
+    whole = {"id": "a", "type": kind, kind: {"name": "f", said: "xx"}}
+    assert calls([[fragment], [fragment]]) == [whole]
 
 
 def test_custom_tools_get_their_input_and_unknown_members_survive() -> None:
