@@ -144,6 +144,13 @@ def test_what_lies_between_events_is_kept_apart_from_them() -> None:
     assert rest == b": bye\n"
 
 
+def test_the_lf_of_a_crlf_that_was_cut_in_two_belongs_to_no_later_event() -> None:
+    parser = Parser()
+    (first,) = parser.feed(b"data: a\r\n\r")
+    (second,) = parser.feed(b"\ndata: b\n\n")
+    assert (first.raw, second.before, second.raw) == (b"data: a\r\n\r", b"\n", b"data: b\n\n")
+
+
 @pytest.mark.parametrize(
     ("rest", "cut_off"),
     [(b"", False), (b"\n\r\n", False), (b": bye\n", False), (b"data: x\n", True), (b"dat", True)],

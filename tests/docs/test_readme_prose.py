@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
 from askonce import CacheSettings
 from askonce.calls.params import IGNORED, IGNORED_WHEN_SHARED
@@ -59,3 +60,9 @@ def test_the_failures_that_a_stale_answer_stands_in_for_are_named() -> None:
 def test_all_variables_are_settings() -> None:
     fields = {name.lower() for name in re.findall(r"\bASKONCE_([A-Z_]+)\b", TEXT)} - {"tttl"}
     assert fields <= set(CacheSettings.model_fields)
+
+
+def test_all_extras_are_there() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    named = set(re.findall(r"'\.\[(\w+)\]'", TEXT))
+    assert {"cli", "disk"} < named <= project["optional-dependencies"].keys()
