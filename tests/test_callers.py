@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from starlette.authentication import BaseUser, UnauthenticatedUser
@@ -49,6 +50,26 @@ class Nameless(BaseUser):
         raise NotImplementedError
 
 
+class Named:
+    is_authenticated = True
+
+    def __init__(self, identity: object, display_name: str = "") -> None:
+        self.identity = identity
+        self.display_name = display_name
+
+
+class Unfinished(BaseUser):
+    """Starlette's own class, nothing defined."""
+
+
+class Broken:
+    is_authenticated = True
+
+    @property
+    def identity(self) -> str:
+        raise KeyError("id")
+
+
 def tenant(scope: Any) -> str:
     return scope["state"]["tenant"]
 
@@ -66,8 +87,16 @@ def read(scope: dict[str, Any], caller_id: str | None = None, *, shared: bool = 
     [
         (None, NOBODY),
         (UnauthenticatedUser(), NOBODY),
-        (Displayed(), ("display_name", "ann")),
-        (Identified(), ("identity", "id-7")),
+        (Displayed(), ("display_name", "str", "ann")),
+        (Identified(), ("identity", "str", "id-7")),
+        (Named(7, "ann"), ("identity", "int", "7", "display_name", "str", "ann")),
+        (Named("7"), ("identity", "str", "7")),
+        (Named(UUID(int=7)), ("identity", "UUID", str(UUID(int=7)))),
+        (Named(7.0), UnknownCaller("unknown-user")),
+        (Named(identity=True), UnknownCaller("unknown-user")),
+        (Named(["a"], "ann"), UnknownCaller("unknown-user")),
+        (Unfinished(), UnknownCaller("unknown-user")),
+        (Broken(), UnknownCaller("unknown-user")),
         (Nameless(), UnknownCaller("unknown-user")),
         ({"id": 7}, UnknownCaller("unknown-user")),
     ],
@@ -93,7 +122,7 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_the_operators_rule_is_asked(importable: str) -> None:
     scope = {"state": {"tenant": "acme"}, "user": Displayed()}
-    assert read(scope, "own_rules:tenant") == ("display_name", "ann", "caller_id", "acme")
+    assert read(scope, "own_rules:tenant") == ("display_name", "str", "ann", "caller_id", "acme")
 
 
 @pytest.mark.parametrize("rule", ["own_rules:tenant", "own_rules:number"])

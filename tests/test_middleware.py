@@ -343,6 +343,17 @@ async def test_namespaces_are_apart() -> None:
     assert both.cache_status == "askonce; fwd=bypass; detail=namespace-conflict"
 
 
+@pytest.mark.parametrize("number", ["-0", " -0 "])
+async def test_a_number_that_reading_would_change_is_not_cached(number: str) -> None:
+    app = Dictated()
+    cached = wrap(app)
+    body = chat_body(cache={"ttl": 5})[:-1] + b', "x": [%b]}' % number.encode()
+    answered = await call(cached, body)
+    assert answered.cache_status == "askonce; fwd=bypass; detail=number-range"
+    assert b"cache" not in app.bodies[0]
+    assert number.encode() in app.bodies[0]
+
+
 CREDENTIALS = [
     "authorization",
     "proxy-authorization",
@@ -705,6 +716,53 @@ FAULTS = {
     "askonce.recording.keep": "could not be examined",
     "askonce.recording.personal": "could not be read",
 }
+
+
+async def test_a_rewritten_path_is_keyed_beside_the_one_that_was_sent() -> None:
+    cached = wrap(Dictated())
+    for tenant in ("a", "b"):
+        raw = {"raw_path": b"/x%20y/v1/chat/completions"}
+        scope = http_scope(f"/{tenant}/v1/chat/completions") | raw
+        assert "miss" in (await call(cached, chat_body(), scope=scope)).cache_status
+
+
+async def test_mounts_are_apart_whether_or_not_the_path_keeps_the_root_path() -> None:
+    cached = wrap(Dictated())
+    for tenant in ("/a", "/b"):
+        scope = http_scope(root_path=tenant)
+        assert "miss" in (await call(cached, chat_body(), scope=scope)).cache_status
+        whole = http_scope(tenant + CHAT, root_path=tenant)
+        assert "hit" in (await call(cached, chat_body(), scope=whole)).cache_status
+
+
+async def test_headers_may_be_iterators() -> None:
+    app = Dictated()
+    cached = wrap(app)
+    app.headers = [(b"content-type", b"application/json"), (b"x-a", b"1")]
+
+    async def lazily(scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            if "headers" in message:
+                message = {**message, "headers": iter(message["headers"])}
+            await send(message)
+
+        await app(scope, receive, sending)
+
+    cached._app = lazily
+    for outcome in ("miss", "hit"):
+        scope = http_scope()
+        scope["headers"] = iter(scope["headers"])
+        answered = await call(cached, chat_body(), scope=scope)
+        assert (outcome in answered.cache_status, answered.all("x-a")) == (True, ["1"])
+    assert dict(app.scopes[0]["headers"])[b"host"] == b"test"
+
+
+@pytest.mark.parametrize("asked", [{}, {"metadata": {"a": "b"}}, {"user": "u"}])
+async def test_an_answer_that_says_who_asked_is_not_shared(asked: dict[str, Any]) -> None:
+    app = Dictated(body=(completion(metadata=None),))
+    cached = wrap(app, share_between_callers=True)
+    for _ in range(2):
+        assert (await call(cached, chat_body(**asked))).cache_status == "askonce; fwd=miss"
 
 
 async def test_a_fault_of_our_own_is_invisible_to_the_client(

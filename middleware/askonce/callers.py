@@ -10,6 +10,7 @@ import logging
 import pkgutil
 from collections.abc import Callable
 from typing import Any, Final, cast
+from uuid import UUID
 
 import msgspec
 from starlette.types import Scope
@@ -31,6 +32,9 @@ class UnknownCaller(msgspec.Struct, frozen=True):
 
 
 NOBODY: Final[tuple[str, ...]] = ()
+_UNKNOWN_USER: Final = UnknownCaller("unknown-user")
+_NAMES: Final = frozenset({str, int, UUID})
+"""Types whose text tells their values apart."""
 
 _log = logging.getLogger("askonce")
 _NOT_FOUND = (
@@ -89,17 +93,26 @@ class CallerReader:
 
 
 def _user_name(user: Any) -> tuple[str, ...] | UnknownCaller:
-    """Starlette's user interface; its ``identity`` raises until a subclass defines it."""
-    if user is None or not getattr(user, "is_authenticated", True):
-        return NOBODY
-    for attribute in ("identity", "display_name"):
-        try:
-            name = getattr(user, attribute, None)
-        except NotImplementedError:
-            continue
-        if isinstance(name, str) and name:
-            return (attribute, name)
-    return UnknownCaller("unknown-user")
+    """Starlette's user interface: whatever it says of the user tells users apart."""
+    try:
+        if user is None or not getattr(user, "is_authenticated", True):
+            return NOBODY
+        said = [(attribute, _said(user, attribute)) for attribute in ("identity", "display_name")]
+    except Exception:  # noqa: BLE001 - the app's own class: whatever it raises
+        return _UNKNOWN_USER
+    named = [(attribute, value) for attribute, value in said if value not in (None, "")]
+    if not named or any(type(value) not in _NAMES for _, value in named):
+        return _UNKNOWN_USER
+    return tuple(
+        part for attribute, value in named for part in (attribute, type(value).__name__, str(value))
+    )
+
+
+def _said(user: Any, attribute: str) -> object:
+    try:
+        return getattr(user, attribute, None)
+    except NotImplementedError:  # Starlette's own, until a subclass defines it
+        return None
 
 
 def _imported(path: str) -> CallerId:

@@ -7,7 +7,7 @@ path, query, content headers and body, a finished key under both. The memories a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
@@ -31,13 +31,18 @@ _OVERHEAD: Final = 1024
 """Bytes that a remembered question is taken to weigh beside its body."""
 
 
+MemoKey: TypeAlias = tuple[str, str, bytes, bytes, bytes, bytes, bytes]
+"""All that a question is read from."""
+
+
 class Request(msgspec.Struct):
     """A request on a path that is ours, free of any transport.
 
     Args:
         route: What ``route`` of the handler found for its path.
         method: The HTTP method.
-        path: The path as the app sees it.
+        path: The path as the app sees it, with the root path that it is mounted at.
+        raw_path: The path as it was sent, where decoding it may have lost a difference.
         query: The query string, without its question mark.
         headers: The header fields in order, names in lower case.
         body: The whole body as it was sent.
@@ -47,6 +52,7 @@ class Request(msgspec.Struct):
     route: Route
     method: str
     path: str
+    raw_path: bytes
     query: bytes
     headers: Headers
     body: bytes
@@ -120,9 +126,7 @@ class Questions:
         self._wanted = scope.wanted(keyed_headers)
         self._max_bytes = max_bytes
         self._senders: Memo[Headers, Sender] = Memo(SENDERS)
-        self._questions: Memo[tuple[str, str, bytes, bytes, bytes, bytes], Question] = Memo(
-            MEMO_BYTES
-        )
+        self._questions: Memo[MemoKey, Question] = Memo(MEMO_BYTES)
 
     def sender(self, headers: Headers) -> Sender:
         """Read the header fields of a request."""
@@ -159,6 +163,8 @@ class Questions:
         outcome = call.ask(parsed.members, request.route.deployment, self._options)
         if outcome is None:
             return Question(call, None, None, None, {})
+        if not parsed.exact:
+            outcome = Bypass("number-range")
         return Question(call, outcome, parsed.control, parsed.cut, {})
 
     def key(self, journey: Journey) -> str:
@@ -185,6 +191,7 @@ class Questions:
             method=request.method,
             host=sifted.host,
             path=request.path,
+            raw_path=request.raw_path,
             query=request.query,
             content_type=sifted.content_type,
             content_encoding=sifted.content_encoding,
@@ -194,11 +201,12 @@ class Questions:
         return keys.entry_key(asker, place, journey.question.call.name, journey.ask.digest, groups)
 
 
-def _memo_key(request: Request, sender: Sender) -> tuple[str, str, bytes, bytes, bytes, bytes]:
+def _memo_key(request: Request, sender: Sender) -> MemoKey:
     sifted = sender.sifted
     return (
         request.method,
         request.path,
+        request.raw_path,
         request.query,
         sifted.content_type,
         sifted.content_encoding,

@@ -71,7 +71,9 @@ class Relay:
                 return
 
     async def _head(self, message: Message) -> None:
-        reply = self._told(message["status"], tuple(message.get("headers", ())))
+        headers = tuple(message.get("headers", ()))  # ASGI allows an iterator
+        message = {**message, "headers": headers}
+        reply = self._told(message["status"], headers)
         if reply is not None:
             await self._replace(reply)
             return

@@ -62,11 +62,14 @@ class Responder:
         body = await self._read(limit)
         if body is None:
             return None
+        if not isinstance(self._scope["headers"], list):  # ASGI allows an iterator
+            self._scope = dict(self._scope, headers=list(self._scope["headers"]))
         scope = self._scope
         request = Request(
             route,
             scope["method"],
             _path(scope),
+            _raw_path(scope),
             scope.get("query_string", b""),
             tuple(scope["headers"]),
             body,
@@ -124,6 +127,13 @@ class Responder:
 
 
 def _path(scope: Scope) -> str:
-    """The path; as it was sent where decoding it may have lost a difference."""
+    """The whole path: some frameworks cut the root path off, others leave it in."""
+    path: str = scope["path"]
+    root_path: str = scope.get("root_path", "")
+    return path if not root_path or path.startswith(root_path) else root_path + path
+
+
+def _raw_path(scope: Scope) -> bytes:
+    """The path as it was sent, where decoding it may have lost a difference."""
     raw: bytes | None = scope.get("raw_path")
-    return raw.decode("latin-1") if raw is not None and b"%" in raw else scope["path"]
+    return raw if raw is not None and b"%" in raw else b""

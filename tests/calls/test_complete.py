@@ -207,3 +207,23 @@ def test_without_a_content_type_or_with_two_nothing_is_known() -> None:
     field = (b"content-type", JSON_TYPE)
     assert reason(ask(), Answer(200, ((b"x", JSON_TYPE),), body, "plain")) == "content-type"
     assert reason(ask(), Answer(200, (field, field), body, "plain")) == "content-type"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"error": {"message": "x"}},
+        {"object": "error", "message": "x"},
+        {"type": "error"},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "error": {"code": 502}}]},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": None, "error": {"code": 502}}]},
+    ],
+)
+def test_an_error_in_any_dialect_voids_a_stream_that_goes_on(error: dict[str, Any]) -> None:
+    assert reason(ask(), stream(piece(), error, piece(why="stop"))) == "error"
+
+
+@pytest.mark.parametrize("error", [{"object": "error"}, {"type": "error"}, {"error": "x"}])
+def test_an_error_in_any_dialect_voids_an_answer(error: dict[str, Any]) -> None:
+    assert reason(ask(), plain(whole(choice(), **error))) == "error"
+    assert reason(ask(), plain(whole(choice() | {"error": {"code": 1}}))) == "error"

@@ -62,6 +62,7 @@ def test_a_stream_is_read_as_the_standard_says(stream: bytes, events: Any) -> No
         (b"retry: soon\n", b""),
         (b"retry: -1\n", b""),
         (b"retry\n", b""),
+        (b"tries: 3\n", b""),
     ],
 )
 def test_the_reconnection_time_is_kept_if_it_is_digits(stream: bytes, retry: bytes) -> None:
@@ -108,6 +109,11 @@ def test_an_event_is_dispatched_by_the_byte_that_ends_it(stream: bytes) -> None:
         assert len(seen) == len(parse(stream[: number + 1])[0])
 
 
+def test_an_event_is_written_with_one_blank_line() -> None:
+    assert encode(b"a") == b"data: a\n\n"
+    assert encode(b"a\nb", event=b"error") == b"event: error\ndata: a\ndata: b\n\n"
+
+
 LINES = st.binary().map(lambda data: data.replace(b"\r", b""))
 
 
@@ -123,6 +129,7 @@ def test_what_is_encoded_is_read_again(data: bytes, kind: bytes) -> None:
         (b"data:a\r\n\r\n", b"b", b"data:b\r\n\r\n"),
         (b": c\nid:  1\ndata: a\nevent: e\n\n", b"b", b": c\nid:  1\ndata: b\nevent: e\n\n"),
         (b"data: a\r: c\rdata: a2\r\r", b"b", b"data: b\r: c\r\r"),
+        (b"data: Q\n\n", b"b\nc", b"data: b\ndata: c\n\n"),
         (b"data: a\r\n\r\n", b"b\nc", b"data: b\r\ndata: c\r\n\r\n"),
         (b"data\n\n", b"b", b"data:b\n\n"),
         (b"data: a\ndata: a2\n\n", b"b", b"data: b\n\n"),

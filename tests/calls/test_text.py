@@ -110,7 +110,7 @@ def test_who_asks_is_keyed_unless_callers_share() -> None:
     assert asked(user="u").digest != asked().digest
     shared = read(ASKED | {"user": "u"}, share=True)
     assert shared.digest == read(ASKED, share=True).digest
-    assert shared.withheld == {"user"}
+    assert shared.withheld == {"user", "safety_identifier", "metadata"}
 
 
 @pytest.mark.parametrize(

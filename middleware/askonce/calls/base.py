@@ -61,8 +61,8 @@ class Ask(msgspec.Struct, frozen=True):
         digest: SHA-256 of the canonical form of all keyed body members.
         expected: How many items (choices, embeddings, ...) a complete answer has.
         model: The model asked for, or the deployment; for events, never for keys.
-        withheld: Body members that were left out of the key only because callers share; an
-            answer whose top-level object has one of them is not stored.
+        withheld: Body members that are left out of the key only because callers share, whether
+            this body has them or not; an answer whose top-level object has one is not stored.
     """
 
     shape: Shape

@@ -65,7 +65,7 @@ def _plain_reason(ask: Ask, body: bytes, form: Form) -> str | None:
     for choice in choices:
         if not is_numbered(choice) or form.content not in choice:
             return "malformed"
-        if (reason := _unfinished(choice.get("finish_reason"))) is not None:
+        if (reason := _unfinished(choice)) is not None:
             return reason
     return _miscounted(ask, [choice["index"] for choice in choices])
 
@@ -103,11 +103,10 @@ class _Tally:
 
     def _choice_reason(self, choice: dict[str, Any]) -> str | None:
         self._begun.add(choice["index"])
-        why = choice.get("finish_reason")
-        if why is None or why == "":
+        if choice.get("finish_reason") in (None, "") and choice.get("error") is None:
             return None
         self._finished.add(choice["index"])
-        return _unfinished(why)
+        return _unfinished(choice)
 
     def open_reason(self, ask: Ask) -> str | None:
         """Return what is wrong with the stream as a whole, if anything."""
@@ -118,12 +117,15 @@ class _Tally:
 
 def _foreign(ask: Ask, whole: dict[str, Any]) -> str | None:
     """What makes an object none that may be kept, wherever it comes."""
-    if whole.get("error") is not None:
+    if whole.get("error") is not None or "error" in (whole.get("object"), whole.get("type")):
         return "error"
     return None if ask.withheld.isdisjoint(whole) else "withheld-member"
 
 
-def _unfinished(why: Any) -> str | None:
+def _unfinished(choice: dict[str, Any]) -> str | None:
+    if choice.get("error") is not None:
+        return "error"
+    why = choice.get("finish_reason")
     if isinstance(why, str) and why in FINISHED:
         return None
     return "content-filter" if why == "content_filter" else "finish-reason"

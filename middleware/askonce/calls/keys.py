@@ -77,11 +77,12 @@ class Place(msgspec.Struct, frozen=True):
     Args:
         method: HTTP's method.
         host: The Host field.
-        path: The decoded path.
+        path: The decoded path, with the root path that it is mounted at.
         query: The query, without its question mark.
         content_type: The normal form of Content-Type.
         content_encoding: The Content-Encoding field.
         deployment: Azure's deployment name as it stands in ``path``, if there is one.
+        raw_path: The path as it was sent, where decoding it may have lost a difference.
     """
 
     method: str = ""
@@ -91,6 +92,7 @@ class Place(msgspec.Struct, frozen=True):
     content_type: bytes = b""
     content_encoding: bytes = b""
     deployment: str | None = None
+    raw_path: bytes = b""
 
 
 def digest(members: Mapping[str, Any], grammar: Grammar, options: KeyOptions) -> bytes | None:
@@ -152,7 +154,8 @@ def entry_key(
     """
     namespace = physical_namespace(asker.namespace, asker.child)
     who = (asker.credentials, [_utf8(part) for part in asker.caller], asker.keyed)
-    where = (place.method, place.host, _path(place, groups), place.query)
+    path = (_path(place, groups), place.raw_path)
+    where = (place.method, place.host, path, place.query)
     what = (call_type, place.content_type, place.content_encoding)
     own = body if isinstance(body, bytes) else [_utf8(body)]
     form = packed((FORMAT, namespace, who, where, what, own))

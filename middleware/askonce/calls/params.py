@@ -112,13 +112,9 @@ def ask(
         digest=digested,
         expected=expected,
         model=body.get("model", deployment or ""),
-        withheld=_withheld(body, grammar) if options.share else frozenset(),
+        withheld=frozenset(grammar.ignored_when_shared) if options.share else frozenset(),
     )
 
 
 def _includes_usage(stream_options: Any) -> bool:
     return is_object(stream_options) and stream_options.get("include_usage") is True
-
-
-def _withheld(body: Body, grammar: Grammar) -> frozenset[str]:
-    return frozenset(name for name in grammar.ignored_when_shared if name in body)

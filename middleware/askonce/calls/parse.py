@@ -19,7 +19,7 @@ from typing import Any, Final
 import jiter
 import msgspec
 
-from askonce.calls.lossless import is_object
+from askonce.calls.lossless import is_object, loses
 
 _OWN_MEMBER: Final = "cache"
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
@@ -43,11 +43,13 @@ class Parsed(msgspec.Struct, frozen=True):
             own ``cache`` object.
         control: The ``cache`` object as plain Python values, or None if there is none.
         cut: The body without that object, every other byte as it was; None if there is none.
+        exact: False if the members may have lost something that another reader sees.
     """
 
     members: dict[str, Any]
     control: dict[str, Any] | None = None
     cut: bytes | None = None
+    exact: bool = True
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -81,9 +83,9 @@ def parse(data: bytes) -> Parsed | Unreadable:
         return Unreadable("not-an-object")
     control = value.get(_OWN_MEMBER)
     if not is_object(control):
-        return Parsed(value)
+        return Parsed(value, exact=not loses(data))
     del value[_OWN_MEMBER]
-    return Parsed(value, _plain(control), _cut(data))
+    return Parsed(value, _plain(control), _cut(data), exact=not loses(data))
 
 
 def _reason(data: bytes, message: str) -> str:
