@@ -211,3 +211,15 @@ def test_without_the_extra_python_m_askonce_is_one_line_and_exit_code_1(tmp_path
     assert result.stderr.splitlines() == [
         "askonce: typer is not installed. HINT: run  pip install 'askonce[cli]'"
     ]
+
+
+@pytest.mark.parametrize("arguments", [["settings"], ["settings", "--json"]])
+def test_secrets_inside_other_settings_are_masked_too(arguments: list[str]) -> None:
+    result = run(
+        *arguments,
+        ASKONCE_QDRANT_API_BASE="http://u:hush@h/x",
+        ASKONCE_S3_ENDPOINT_URL="https://hush@h",
+        ASKONCE_S3_CONFIG='{"proxies": {"http": "hush"}}',
+    )
+    assert "hush" not in result.stdout
+    assert "http://********@h/x" in result.stdout

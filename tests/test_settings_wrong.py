@@ -190,20 +190,34 @@ def explained(field: str, why: str) -> str:
     return f"{why}; allowed: {ALLOWED[field]}" if why else f"allowed: {ALLOWED[field]}"
 
 
+GUARDED = ("redis_startup_nodes", "sentinel_nodes", "s3_config")
+
+
+def shown_of(field: str, text: str) -> str:
+    return "********" if field in GUARDED else text
+
+
+@pytest.mark.parametrize("field", GUARDED)
+@pytest.mark.parametrize("text", ['[{"password":"hush"}]', '{"aws_secret":"hush"'])
+def test_what_may_hold_a_secret_is_not_said_again(field: str, text: str) -> None:
+    assert "hush" not in "".join(complaint(**{field: text}))
+
+
 @pytest.mark.parametrize(("field", "text", "why"), WRONG_TEXTS)
 def test_a_wrong_variable_is_named_shown_and_explained(
     field: str, text: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variable = f"ASKONCE_{field.upper()}"
     monkeypatch.setenv(variable, text.removeprefix("'").removesuffix("'"))
-    assert complaint() == ["a setting is wrong:", f"  {variable}={text}: {explained(field, why)}"]
+    shown = shown_of(field, text)
+    assert complaint() == ["a setting is wrong:", f"  {variable}={shown}: {explained(field, why)}"]
 
 
 @pytest.mark.parametrize(("field", "argument", "shown", "why"), WRONG_ARGUMENTS)
 def test_a_wrong_argument_is_called_by_its_parameter(
     field: str, argument: Any, shown: str, why: str
 ) -> None:
-    line = f"  {field}={shown}: {explained(field, why)}"
+    line = f"  {field}={shown_of(field, shown)}: {explained(field, why)}"
     assert complaint(**{field: argument}) == ["a setting is wrong:", line]
 
 

@@ -110,7 +110,7 @@ def _as_json(settings: CacheSettings) -> dict[str, object]:
         "settings": {
             field: {
                 "variable": names.variable(field),
-                "value": show.as_json(getattr(settings, field)),
+                "value": show.as_json(_shown(settings, field)),
                 "from": settings.origin_of(field)._asdict(),
             }
             for field in CacheSettings.model_fields
@@ -145,8 +145,13 @@ def _title(docstring: str) -> str:
 
 
 def _row(settings: CacheSettings, field: str) -> tuple[str, str, str]:
-    value, origin = getattr(settings, field), settings.origin_of(field)
+    value, origin = _shown(settings, field), settings.origin_of(field)
     return names.variable(field), _value(value), str(origin)
+
+
+def _shown(settings: CacheSettings, field: str) -> object:
+    value: object = getattr(settings, field)
+    return show.MASK if show.hides(CacheSettings.model_fields[field], value) else value
 
 
 def _value(value: object) -> str:

@@ -16,6 +16,7 @@ WRAPPED: Final = "askonce.wrapped"
 _BODY_FIELDS: Final = frozenset(
     (
         b"content-length",
+        b"transfer-encoding",
         b"content-encoding",
         b"content-digest",
         b"repr-digest",
@@ -64,7 +65,7 @@ def behind(scope: Scope, cut: bytes | None) -> Scope:
 
 
 def _described(scope: Scope, cut: bytes) -> list[tuple[bytes, bytes]]:
-    kept = [(name, value) for name, value in scope["headers"] if name not in _BODY_FIELDS]
+    kept = [(name, value) for name, value in scope["headers"] if name.lower() not in _BODY_FIELDS]
     return [*kept, (b"content-length", b"%d" % len(cut))]
 
 

@@ -197,8 +197,8 @@ class Questions:
             content_encoding=sifted.content_encoding,
             deployment=request.route.deployment,
         )
-        groups = self._options.caching_groups
-        return keys.entry_key(asker, place, journey.question.call.name, journey.ask.digest, groups)
+        call, digest = journey.question.call.name, journey.ask.digest
+        return keys.entry_key(asker, place, call, digest, self._options)
 
 
 def _memo_key(request: Request, sender: Sender) -> MemoKey:

@@ -16,6 +16,7 @@ def main() -> None:
     if rates is None:
         print("wrk is not installed: the throughput was not measured.")
         return
+    print(f"The bare app served {rates['bare app']:.0f} requests/s.\n")
     print("| through uvicorn | requests/s ÷ bare app | ÷ Starlette route |\n|---|---|---|")
     for name, rate in rates.items():
         ratios = (rate / rates["bare app"], rate / rates["Starlette route"])

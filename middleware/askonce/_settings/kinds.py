@@ -30,6 +30,10 @@ class Says:
     words: str
 
 
+class Guarded:
+    """Marks a kind whose values may hold a credential: an error never shows what was given."""
+
+
 class RefusedError(ValueError):
     """A kind does not take this value; the message says why. Pydantic catches it."""
 

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from askonce._settings import values
 from askonce._settings.kinds import (
     TEXT,
+    Guarded,
     Port,
     RefusedError,
     Says,
@@ -26,7 +27,7 @@ from askonce._settings.kinds import (
 )
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_THE_QUESTION = frozenset({"messages", "prompt", "input"})
+_THE_QUESTION = frozenset({"messages", "prompt", "input", "model", "n"})
 
 
 def _json(value: Any) -> Any:
@@ -170,12 +171,14 @@ Statuses = Annotated[
 ]
 Nodes = Annotated[
     tuple[_Node, ...],
+    Guarded(),
     BeforeValidator(_listed),
     Says('a list of `host:port`, or JSON: `[["host", 6379]]` or `[{"host": "…", "port": 6379}]`'),
     _list_of({"type": ["string", "array", "object"]}),
 ]
 JsonObject = Annotated[
     dict[str, Any],
+    Guarded(),
     BeforeValidator(_json),
     Says("a JSON object"),
     text_or({"type": "object"}),

@@ -42,7 +42,7 @@ def message(problems: Iterable[str]) -> str:
 
 def _line(field: str, detail: Any, found: Found) -> str:
     info = found.fields[field]
-    shown = _given(found.values[field], secret=show.is_secret(info))
+    shown = _given(found.values[field], secret=show.is_guarded(info))
     reason = detail.get("ctx", {}).get("error")
     if isinstance(reason, AbsentError):
         return f"{shown}: {reason}"

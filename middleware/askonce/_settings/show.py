@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from pydantic import ByteSize, SecretStr
 
-from askonce._settings.kinds import Says
+from askonce._settings.kinds import Guarded, Says
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 MASK = "********"
 _LONGEST = 60
+_USERINFO = re.compile(r"://[^/?#\s]*@")
 _UNITS = (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
 
 
 def is_secret(field: FieldInfo) -> bool:
     """Say whether a field's values must never be shown."""
     return SecretStr in _parts(field.annotation)
+
+
+def is_guarded(field: FieldInfo) -> bool:
+    """Say whether what was given for a field may hold a secret, so that no error shows it."""
+    parts = (*field.metadata, *_parts(field.annotation))
+    return is_secret(field) or any(isinstance(part, Guarded) for part in parts)
+
+
+def hides(field: FieldInfo, value: object) -> bool:
+    """Say whether a validated value is an object that may hold a secret."""
+    return bool(value) and isinstance(value, dict) and is_guarded(field)
 
 
 def words(field: FieldInfo) -> str:
@@ -44,15 +57,17 @@ def as_text(value: Any) -> str:
         return _bytes(value)
     if isinstance(value, float):
         return f"{value:.15g}"
-    return _listed(value) if isinstance(value, tuple | Mapping) else str(value)
+    return _listed(value) if isinstance(value, tuple | Mapping) else _masked(str(value))
 
 
 def as_json(value: Any) -> Any:
     """Return a validated value as JSON has it. Secrets come out masked."""
     if isinstance(value, SecretStr):
         return MASK
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or isinstance(value, bool | int | float):
         return value
+    if isinstance(value, str):
+        return _masked(value)
     return _plain(value) if isinstance(value, tuple | Mapping) else str(value)
 
 
@@ -61,8 +76,13 @@ def given(raw: Any, *, secret: bool) -> str:
     if secret:
         return MASK
     plain = isinstance(raw, str) and raw and raw.isprintable() and raw.strip() == raw
-    text = str(raw) if plain else repr(raw)
+    text = _masked(str(raw) if plain else repr(raw))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _masked(text: str) -> str:
+    """Hide the user and the password of URLs."""
+    return _USERINFO.sub(f"://{MASK}@", text)
 
 
 def _parts(annotation: Any) -> tuple[Any, ...]:
@@ -89,5 +109,6 @@ def _listed(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return dict(cast("Mapping[str, Any]", value))
+        members = cast("Mapping[str, Any]", value)
+        return {name: as_json(member) for name, member in members.items()}
     return [as_json(item) for item in value]

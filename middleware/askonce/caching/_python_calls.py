@@ -149,7 +149,7 @@ class PythonCalls:
         unknown = caller is None or settings.share_between_callers
         who = () if unknown else ("caller", str(caller))
         asker = Asker(settings.namespace, spoken.namespace, caller=who)
-        return entry_key(asker, Place(), call_type.name, ask.digest, self._keys.caching_groups)
+        return entry_key(asker, Place(), call_type.name, ask.digest, self._keys)
 
 
 def _spoken(arguments: Mapping[str, Any]) -> Directives:

@@ -15,17 +15,19 @@ from urllib.parse import quote
 
 import msgspec
 
+from askonce.calls.base import KeyOptions
 from askonce.calls.canonical import canonical_form, exact, exact_values, identity, packed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
 
-    from askonce.calls.base import KeyOptions
     from askonce.entry import Headers
 
 FORMAT: Final = 1
 """Version of everything hashed here; it is part of each key, so a change forgets old entries."""
+
+_AS_DOCUMENTED: Final = KeyOptions()
 
 Groups: TypeAlias = tuple[tuple[str, ...], ...]
 """``caching_groups``: names of models or deployments that share answers."""
@@ -137,7 +139,11 @@ def grouped(name: Any, groups: Groups) -> Any:
 
 
 def entry_key(
-    asker: Asker, place: Place, call_type: str, body: bytes | str, groups: Groups = ()
+    asker: Asker,
+    place: Place,
+    call_type: str,
+    body: bytes | str,
+    options: KeyOptions = _AS_DOCUMENTED,
 ) -> str:
     """Make the key that an answer is stored under.
 
@@ -147,18 +153,20 @@ def entry_key(
         call_type: Canonical name of the call type.
         body: The body's digest, or the string that an operator's own key function made of the
             body; the one never equals the other.
-        groups: ``caching_groups``; one that names the deployment replaces it in the path.
+        options: The operator's word on keys. What it leaves out of them is in the key itself, so
+            that an answer that was stored under one word is not found under another.
 
     Returns:
         ``<namespace>:<hex>`` or ``<namespace>/<child>:<hex>``, with 64 hexadecimal digits.
     """
     namespace = physical_namespace(asker.namespace, asker.child)
     who = (asker.credentials, [_utf8(part) for part in asker.caller], asker.keyed)
-    path = (_path(place, groups), place.raw_path)
+    path = (_path(place, options.caching_groups), place.raw_path)
     where = (place.method, place.host, path, place.query)
     what = (call_type, place.content_type, place.content_encoding)
     own = body if isinstance(body, bytes) else [_utf8(body)]
-    form = packed((FORMAT, namespace, who, where, what, own))
+    left_out = (options.share, sorted(_utf8(name) for name in options.ignored_params))
+    form = packed((FORMAT, namespace, who, where, what, own, left_out))
     return f"{namespace}:{sha256(form).hexdigest()}"
 
 
