@@ -127,12 +127,19 @@ class CachingHandler:
         if reason is not None:
             return self._bypass(reason, request, spoken, question.cut)
         journey = Journey(request, sender, question, ask, spoken)
-        key = self._questions.key(journey)
+        return await self._looked_up(journey, self._questions.key(journey))
+
+    async def _looked_up(self, journey: Journey, key: str) -> Outcome:
         found = await self.cache.lookup(key)
-        if isinstance(found, Entry):
-            return self._decided(journey, key, await self._servable(journey, found))
-        detail = None if found is None else "backend-error"
-        return self._decided(journey, key, None, detail)
+        if not isinstance(found, Entry):
+            return self._decided(journey, key, None, None if found is None else "backend-error")
+        ask, call = journey.ask, journey.question.call
+        if found.shape == ask.shape and found.usage_due == ask.usage_due:
+            rendition = call.render(found, ask)
+        else:
+            rendition = await self._renditions.convert(found, call, ask)
+        # An entry that cannot be had in the shape asked for is as good as none.
+        return self._decided(journey, key, Stored(found, rendition) if rendition else None)
 
     def instead(self, forward: Forward, status_code: int | None) -> Reply | None:
         """Return the stale answer that stands in for a failure of the app, if one may.
@@ -216,11 +223,6 @@ class CachingHandler:
 
     def _exposed(self, key: str) -> str | None:
         return key if self._expose_key else None
-
-    async def _servable(self, journey: Journey, entry: Entry) -> Stored | None:
-        """An entry that cannot be had in the shape asked for is as good as none."""
-        rendition = await self._renditions.render(entry, journey.question.call, journey.ask)
-        return Stored(entry, rendition) if rendition else None
 
 
 def _router(settings: CacheSettings) -> Router:

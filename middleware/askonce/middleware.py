@@ -76,7 +76,7 @@ class CacheMiddleware:
             await self._aside(scope, receive, send)
             return
         route = self._handler.route(scope["path"], scope.get("root_path", ""))
-        if route is None or scope["method"] not in METHODS or self._inner(scope):
+        if route is None or scope["method"] not in METHODS or self._is_inner(scope):
             await self._app(scope, receive, send)
             return
         responder = Responder(self._app, self._handler, scope, receive, send)
@@ -84,7 +84,7 @@ class CacheMiddleware:
         if behind_it is not None:
             self._refresh(behind_it, scope)
 
-    def _inner(self, scope: Scope) -> bool:
+    def _is_inner(self, scope: Scope) -> bool:
         """True if another CacheMiddleware stands around this one: the outer one does the work."""
         if WRAPPED not in scope:
             return False

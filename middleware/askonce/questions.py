@@ -35,7 +35,7 @@ MemoKey: TypeAlias = tuple[str, str, bytes, bytes, bytes, bytes, bytes]
 """All that a question is read from."""
 
 
-class Request(msgspec.Struct):
+class Request(msgspec.Struct, gc=False):
     """A request on a path that is ours, free of any transport.
 
     Args:
@@ -89,7 +89,7 @@ class Question(msgspec.Struct, frozen=True, eq=False):
     keys: dict[tuple[Sender, tuple[str, ...] | UnknownCaller, str | None], str]
 
 
-class Journey(msgspec.Struct, frozen=True, eq=False):
+class Journey(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A request that may be cached: all that is known of it before anything is looked up.
 
     Args:

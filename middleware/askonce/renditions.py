@@ -1,8 +1,8 @@
-"""Entries in the shape that an asker wants.
+"""Entries in a shape that they were not stored in.
 
-Most are served as they were stored. Building the other shape costs as much as reading the answer,
-so what was built is remembered under the bytes that it was built of, and a long answer is
-converted in a thread.
+Most are served as they were stored; these are the others. To build the other shape costs as much
+as to read the answer, so what was built is remembered under the bytes that it was built of, and a
+long answer is converted in a thread.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Renditions:
     def __init__(self) -> None:
         self._memo: Memo[tuple[str, str, bytes, bool, str, bool], Rendition] = Memo(MEMO_BYTES)
 
-    async def render(self, entry: Entry, call: CallType, ask: Ask) -> Rendition | None:
-        """Return an entry in the shape that ``ask`` wants.
+    async def convert(self, entry: Entry, call: CallType, ask: Ask) -> Rendition | None:
+        """Return an entry in a shape that it was not stored in.
 
         Args:
             entry: A stored answer.
@@ -38,8 +38,6 @@ class Renditions:
         Returns:
             The rendition, or None if the entry cannot serve this question.
         """
-        if entry.shape == ask.shape and entry.usage_due == ask.usage_due:
-            return call.render(entry, ask)
         name = (call.name, entry.shape, entry.body, entry.usage_due, ask.shape, ask.usage_due)
         known = self._memo.get(name)
         if known is not None:

@@ -22,7 +22,7 @@ _CONTENT_TYPES: Final[dict[Shape, bytes]] = {
 }
 
 
-class Reply(msgspec.Struct):
+class Reply(msgspec.Struct, gc=False):
     """What to send instead of asking the app.
 
     Args:
@@ -36,7 +36,7 @@ class Reply(msgspec.Struct):
     body: bytes
 
 
-class Stored(msgspec.Struct, frozen=True):
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """A stored answer in the shape asked for.
 
     Args:

@@ -59,13 +59,28 @@ class Responder:
         Returns:
             What is still to be asked behind the stale answer that was sent, or None.
         """
-        body = await self._read(limit)
-        if body is None:
+        message = await self._receive()
+        if message["type"] != "http.request":
             return None
+        body: bytes = message.get("body", b"")
+        if message.get("more_body", False):
+            whole = await self._read_on(body, limit)
+            if whole is None:
+                return None
+            body = whole
+        outcome = await self._outcome(self._request(route, caller, body), limit)
+        if isinstance(outcome, Reply):
+            await send_reply(self._send, outcome)
+            return None
+        return await self._onward(outcome, body)
+
+    def _request(
+        self, route: Route, caller: tuple[str, ...] | UnknownCaller, body: bytes
+    ) -> Request:
         if not isinstance(self._scope["headers"], list):  # ASGI allows an iterator
             self._scope = dict(self._scope, headers=list(self._scope["headers"]))
         scope = self._scope
-        request = Request(
+        return Request(
             route,
             scope["method"],
             _path(scope),
@@ -75,30 +90,18 @@ class Responder:
             body,
             caller,
         )
-        if len(body) > limit:
-            outcome: Outcome | None = self._handler.unread(request, "request-too-large")
-        else:
-            try:
-                outcome = await self._handler.arrive(request)
-            except Exception:  # noqa: BLE001 - a fault of ours never reaches the client
-                _log.exception("a request could not be taken through the cache; the app answers")
-                outcome = self._handler.unread(request, "internal-error")
-        if isinstance(outcome, Reply):
-            await send_reply(self._send, outcome)
-            return None
-        return await self._onward(outcome, body)
 
-    async def _read(self, limit: int) -> bytes | None:
-        """The body, or as much as shows that it is over the limit; None if the client left."""
-        message = await self._receive()
-        if message["type"] != "http.request":
-            return None
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body", False):
-            return body
-        return await self._read_on(body, limit)
+    async def _outcome(self, request: Request, limit: int) -> Outcome | None:
+        if len(request.body) > limit:
+            return self._handler.unread(request, "request-too-large")
+        try:
+            return await self._handler.arrive(request)
+        except Exception:  # noqa: BLE001 - a fault of ours never reaches the client
+            _log.exception("a request could not be taken through the cache; the app answers")
+            return self._handler.unread(request, "internal-error")
 
     async def _read_on(self, first: bytes, limit: int) -> bytes | None:
+        """The body, or as much as shows that it is over the limit; None if the client left."""
         chunks, size, self._more = [first], len(first), True
         while self._more and size <= limit:
             message = await self._receive()

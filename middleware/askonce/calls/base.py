@@ -97,7 +97,7 @@ class Incomplete(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Rendition(msgspec.Struct, frozen=True):
+class Rendition(msgspec.Struct, frozen=True, gc=False):
     """An entry in the shape asked for.
 
     Args:
