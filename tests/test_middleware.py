@@ -267,6 +267,22 @@ async def test_a_compressed_body_whose_cache_object_is_cut_goes_on_decoded() -> 
     assert b"content-encoding" not in dict(app.scopes[0]["headers"])
 
 
+async def test_a_cut_body_has_one_length_however_its_fields_were_spelled() -> None:
+    app = Dictated()
+    packed = gzip.compress(chat_body(cache={"ttl": 5}))
+    scope = http_scope()
+    scope["headers"] += [
+        (b"Transfer-Encoding", b"chunked"),
+        (b"Content-Length", b"%d" % len(packed)),
+        (b"Content-Encoding", b"gzip"),
+    ]
+    await call(wrap(app), packed, scope=scope)
+    fields = [(name.lower(), value) for name, value in app.scopes[0]["headers"]]
+    described = [field for field in fields if field[0].startswith((b"transfer", b"content-"))]
+    length = (b"content-length", b"%d" % len(app.bodies[0]))
+    assert described == [(b"content-type", b"application/json"), length]
+
+
 async def test_the_cache_object_is_cut_out_of_bypassed_bodies_too() -> None:
     app = Dictated()
     answered = await call(wrap(app), chat_body(store=True, cache={"no-store": True}))
