@@ -730,7 +730,7 @@ async def test_paths_that_differ_only_before_decoding_are_apart() -> None:
 
 FAULTS = {
     "askonce.recording.keep": "could not be examined",
-    "askonce.recording.personal": "could not be read",
+    "askonce.heads.Heads.read": "could not be read",
 }
 
 
@@ -790,7 +790,7 @@ async def test_a_fault_of_our_own_is_invisible_to_the_client(
     def broken(*args: object) -> None:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(cached._handler.cache, "lookup", broken)
+    monkeypatch.setattr(cached._handler.cache, "find", broken)
     answered = await call(cached, chat_body())
     assert answered.cache_status == "askonce; fwd=bypass; detail=internal-error"
     assert answered.body == completion()

@@ -17,7 +17,7 @@ Shape: TypeAlias = Literal["plain", "stream"]
 """``plain``: one body (JSON, text). ``stream``: an event stream."""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """A complete response of the app, its body decoded (no Content-Encoding left).
 
     Args:
@@ -25,12 +25,15 @@ class Answer(msgspec.Struct, frozen=True):
         headers: The app's header fields as received.
         body: The decoded body.
         shape: ``stream`` if it came as an event stream.
+        media_type: The media type in lower case, without parameters; empty if there is no
+            Content-Type, or more than one.
     """
 
     status: int
     headers: Headers
     body: bytes
     shape: Shape
+    media_type: bytes
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):

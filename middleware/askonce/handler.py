@@ -2,27 +2,27 @@
 
 Written once for whoever asks. It knows no ASGI: it is given a :class:`~askonce.questions.Request`
 and says what to do in one of four ways: a :class:`~askonce.replies.Reply` to send, a
-:class:`Forward` to carry to the app, a :class:`Passing` that the app answers alone, or None for
-what is not ours.
+:class:`~askonce.outcomes.Forward` to carry to the app, a :class:`~askonce.outcomes.Passing` that
+the app answers alone, or None for what is not ours.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, TypeAlias, assert_never
-
-import msgspec
+from typing import TYPE_CHECKING, assert_never
 
 from askonce.calls.base import Ask
 from askonce.calls.registry import CALL_TYPES, Router
 from askonce.entry import Entry
+from askonce.heads import Heads
+from askonce.outcomes import Forward, Outcome, Passing
 from askonce.policy import decide as deciding
 from askonce.policy import status
 from askonce.policy.decide import Refuse, Serve, ServeStale, decide
 from askonce.policy.directives import DirectiveError, Directives, read
-from askonce.questions import Journey, Question, Questions, Request, Sender
-from askonce.recording import Errand, Recording
+from askonce.questions import Journey, Question, Questions, Request, Sender, label
+from askonce.recording import Recording
 from askonce.renditions import INLINE_BYTES, Renditions
 from askonce.replies import Reply, Stored, only_if_cached, replay, wrong_cache_object
 from askonce.wishes import key_options, policy_options
@@ -32,50 +32,6 @@ if TYPE_CHECKING:
 
     from askonce.caching.caching import Cache
     from askonce.settings import CacheSettings
-
-
-class Passing(msgspec.Struct, frozen=True):
-    """The app answers, nothing is recorded.
-
-    Args:
-        member: Our member of Cache-Status.
-        cut: The body for the app; None if it goes on as it came.
-    """
-
-    member: bytes
-    cut: bytes | None
-
-    def sent(self, body: bytes) -> bytes:
-        """The body for the app, given the one that came."""
-        return body if self.cut is None else self.cut
-
-
-class Forward(msgspec.Struct, frozen=True):
-    """The app answers, and a recording listens.
-
-    Args:
-        errand: The request, and why it is forwarded.
-        recording: What has to be told of the answer.
-        stored: The stored answer that may not be served, or only if the app fails.
-        meanwhile: A stale answer to send at once; the app is then asked behind it.
-    """
-
-    errand: Errand
-    recording: Recording
-    stored: Stored | None = None
-    meanwhile: Reply | None = None
-
-    @property
-    def cut(self) -> bytes | None:
-        """The body for the app; None if it goes on as it came."""
-        return self.errand.journey.question.cut
-
-    def sent(self, body: bytes) -> bytes:
-        """The body for the app, given the one that came."""
-        return body if self.cut is None else self.cut
-
-
-Outcome: TypeAlias = Reply | Forward | Passing
 
 
 class CachingHandler:
@@ -96,6 +52,7 @@ class CachingHandler:
         self.cache = cache
         self._clock = clock
         self._options = policy_options(settings)
+        self._heads = Heads(self._options)
         self._expose_key = settings.expose_key
         self.route = _router(settings).match
         self._questions = Questions(
@@ -109,13 +66,38 @@ class CachingHandler:
     async def arrive(self, request: Request) -> Outcome | None:
         """Say what to do with a request; None if it is not ours."""
         sender = self._questions.sender(request.headers)
-        question = self._questions.recall(request, sender)
+        named = label(request, sender)
+        question = self._questions.recall(named)
         if question is None:
-            question = await self._read(request, sender)
-        ask = question.outcome
+            if len(request.body) <= INLINE_BYTES:
+                question = self._questions.read(request, sender, named)
+            else:
+                question = await asyncio.to_thread(self._questions.read, request, sender, named)
+        journey = self._journey(request, sender, question)
+        if not isinstance(journey, Journey):
+            return journey
+        key = self._questions.key(journey)
+        cache = self.cache
+        found = cache.find(key) if cache.in_process else await cache.lookup(key)
+        if found is None:
+            return self._decided(journey, key, None)
+        if not isinstance(found, Entry):
+            return self._decided(journey, key, None, "backend-error")
+        ask, call = journey.ask, question.call
+        if found.shape == ask.shape and found.usage_due == ask.usage_due:
+            rendition = call.render(found, ask)
+        else:
+            rendition = await self._renditions.convert(found, call, ask)
+        # An entry that cannot be had in the shape asked for is as good as none.
+        return self._decided(journey, key, Stored(found, rendition) if rendition else None)
+
+    def _journey(
+        self, request: Request, sender: Sender, question: Question
+    ) -> Journey | Outcome | None:
+        """The journey that a request goes on, or what to do at once."""
+        ask, spoken = question.outcome, sender.spoken
         if ask is None:
             return None
-        spoken = sender.spoken
         if question.control is not None:
             merged = read(sender.sifted.control, question.control)
             if isinstance(merged, DirectiveError):
@@ -126,20 +108,11 @@ class CachingHandler:
         reason = self._barred(request, sender, spoken)
         if reason is not None:
             return self._bypass(reason, request, spoken, question.cut)
-        journey = Journey(request, sender, question, ask, spoken)
-        return await self._looked_up(journey, self._questions.key(journey))
+        return Journey(request, sender, question, ask, spoken)
 
-    async def _looked_up(self, journey: Journey, key: str) -> Outcome:
-        found = await self.cache.lookup(key)
-        if not isinstance(found, Entry):
-            return self._decided(journey, key, None, None if found is None else "backend-error")
-        ask, call = journey.ask, journey.question.call
-        if found.shape == ask.shape and found.usage_due == ask.usage_due:
-            rendition = call.render(found, ask)
-        else:
-            rendition = await self._renditions.convert(found, call, ask)
-        # An entry that cannot be had in the shape asked for is as good as none.
-        return self._decided(journey, key, Stored(found, rendition) if rendition else None)
+    def record(self, forward: Forward) -> Recording:
+        """Return what has to be told of the app's answer."""
+        return Recording(forward, self.cache, self._heads, self._options, self._clock)
 
     def instead(self, forward: Forward, status_code: int | None) -> Reply | None:
         """Return the stale answer that stands in for a failure of the app, if one may.
@@ -151,7 +124,7 @@ class CachingHandler:
         stored = forward.stored
         if stored is None:
             return None
-        now, journey = self._clock(), forward.errand.journey
+        now, journey = self._clock(), forward.journey
         if not deciding.stale_on_error(
             status_code, journey.spoken, stored.entry, journey.request.headers, now, self._options
         ):
@@ -170,11 +143,6 @@ class CachingHandler:
         """
         spoken = self._questions.sender(request.headers).spoken
         return self._bypass(reason, request, spoken, None)
-
-    async def _read(self, request: Request, sender: Sender) -> Question:
-        if len(request.body) > INLINE_BYTES:
-            return await asyncio.to_thread(self._questions.read, request, sender)
-        return self._questions.read(request, sender)
 
     def _barred(self, request: Request, sender: Sender, spoken: Directives) -> str | None:
         if not isinstance(request.caller, tuple):
@@ -197,32 +165,23 @@ class CachingHandler:
         entry = stored.entry if stored else None
         headers = journey.request.headers
         decision = decide(journey.spoken, entry, headers, now, self._options)
+        shown, cut = key if self._expose_key else None, journey.question.cut
         match decision:
             case Serve():
                 assert stored is not None
-                member = status.hit(decision.ttl, key=self._exposed(key))
+                member = status.hit(decision.ttl, key=shown)
                 return replay(stored, member, decision.age)
             case ServeStale():
                 assert stored is not None
-                member = status.hit(decision.ttl, stale=True, key=self._exposed(key))
-                errand = Errand(journey, key, "stale")
-                return self._forward(errand, meanwhile=replay(stored, member, decision.age))
+                member = status.hit(decision.ttl, stale=True, key=shown)
+                reply = replay(stored, member, decision.age)
+                return Forward(journey, key, "stale", cut, meanwhile=reply)
             case deciding.Forward():
-                errand = Errand(journey, key, decision.why, detail, self._exposed(key))
-                return self._forward(errand, stored=stored)
+                return Forward(journey, key, decision.why, cut, detail, shown, stored)
             case Refuse():
                 return only_if_cached(journey.question.call)
             case _:
                 assert_never(decision)
-
-    def _forward(
-        self, errand: Errand, *, stored: Stored | None = None, meanwhile: Reply | None = None
-    ) -> Forward:
-        recording = Recording(errand, self.cache, self._options, self._clock)
-        return Forward(errand, recording, stored, meanwhile)
-
-    def _exposed(self, key: str) -> str | None:
-        return key if self._expose_key else None
 
 
 def _router(settings: CacheSettings) -> Router:

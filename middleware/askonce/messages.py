@@ -38,10 +38,18 @@ _DEAF_EXTENSIONS: Final = frozenset(
 """Ways to answer that a recording could not hear, or that a held head would disorder."""
 
 
+def messages(reply: Reply) -> tuple[Message, Message]:
+    """Make the two messages of a whole answer."""
+    return (
+        {"type": "http.response.start", "status": reply.status, "headers": reply.headers},
+        {"type": "http.response.body", "body": reply.body},
+    )
+
+
 async def send_reply(send: Send, reply: Reply) -> None:
     """Send a whole answer."""
-    await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
-    await send({"type": "http.response.body", "body": reply.body})
+    for message in messages(reply):
+        await send(message)
 
 
 def behind(scope: Scope, cut: bytes | None) -> Scope:
@@ -69,7 +77,7 @@ def _described(scope: Scope, cut: bytes) -> list[tuple[bytes, bytes]]:
     return [*kept, (b"content-length", b"%d" % len(cut))]
 
 
-def replayed(body: bytes, receive: Receive, *, more: bool = False) -> Receive:
+def replayed(body: bytes, receive: Receive, more: bool = False) -> Receive:
     """The app's ``receive``: what was read already, then whatever comes.
 
     Args:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from askonce.caching.caching import Cache
 from askonce.callers import CallerReader
 from askonce.errors import AlreadyWrappedError, SettingsError
-from askonce.handler import CachingHandler, Forward
+from askonce.handler import CachingHandler
 from askonce.messages import WRAPPED, behind, replayed, unheard
 from askonce.relay import Relay
 from askonce.responder import Responder
@@ -21,6 +21,8 @@ from askonce.settings import CacheSettings
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from askonce.outcomes import Forward
 
 _log = logging.getLogger("askonce")
 
@@ -76,7 +78,11 @@ class CacheMiddleware:
             await self._aside(scope, receive, send)
             return
         route = self._handler.route(scope["path"], scope.get("root_path", ""))
-        if route is None or scope["method"] not in METHODS or self._is_inner(scope):
+        if route is None or scope["method"] not in METHODS:
+            await self._app(scope, receive, send)
+            return
+        if WRAPPED in scope:
+            self._complain()
             await self._app(scope, receive, send)
             return
         responder = Responder(self._app, self._handler, scope, receive, send)
@@ -84,18 +90,15 @@ class CacheMiddleware:
         if behind_it is not None:
             self._refresh(behind_it, scope)
 
-    def _is_inner(self, scope: Scope) -> bool:
-        """True if another CacheMiddleware stands around this one: the outer one does the work."""
-        if WRAPPED not in scope:
-            return False
+    def _complain(self) -> None:
+        """Say once that another CacheMiddleware stands around this one: it does the work."""
         if not self._complained:
             self._complained = True
             _log.warning(_TWICE)
-        return True
 
     def _refresh(self, forward: Forward, scope: Scope) -> None:
         """Ask the app behind a stale answer, once at a time for each key."""
-        key = forward.errand.key
+        key = forward.key
         if key not in self._refreshes:
             task = asyncio.create_task(self._refreshed(forward, scope))
             self._refreshes[key] = task
@@ -103,10 +106,10 @@ class CacheMiddleware:
 
     async def _refreshed(self, forward: Forward, scope: Scope) -> None:
         receive, send = unheard()
-        body = replayed(forward.sent(forward.errand.journey.request.body), receive)
+        body = forward.journey.request.body if forward.cut is None else forward.cut
         try:
             await Relay(self._handler, forward, send).carry(
-                self._app, behind(scope, forward.cut), body
+                self._app, behind(scope, forward.cut), replayed(body, receive)
             )
         except Exception:  # noqa: BLE001 - nobody waits for it who could be told
             _log.exception("a refresh behind a stale answer failed")

@@ -2,7 +2,8 @@
 
 Reading costs some microseconds, so every result is remembered under the exact bytes that it was
 read from: a :class:`Sender` under the header fields that matter, a :class:`Question` under method,
-path, query, content headers and body, a finished key under both. The memories are bounded.
+path, query, content headers and body, and what makes keys under who asks and where. The memories
+are bounded.
 """
 
 from __future__ import annotations
@@ -25,14 +26,16 @@ if TYPE_CHECKING:
     from askonce.entry import Headers
 
 MEMO_BYTES: Final = 32 * 1024 * 1024
-SENDERS: Final = 4096
-KEYS_PER_QUESTION: Final = 64
+SENDER_BYTES: Final = 8 * 1024 * 1024
+MAKER_BYTES: Final = 8 * 1024 * 1024
 _OVERHEAD: Final = 1024
-"""Bytes that a remembered question is taken to weigh beside its body."""
+"""Bytes that anything remembered is taken to weigh beside what it was read from."""
 
 
-MemoKey: TypeAlias = tuple[str, str, bytes, bytes, bytes, bytes, bytes]
+Label: TypeAlias = tuple[str, str, bytes, bytes, bytes, bytes, bytes]
 """All that a question is read from."""
+Asking: TypeAlias = tuple["Sender", tuple[str, ...] | UnknownCaller, str | None]
+"""Who asks, and in which namespace."""
 
 
 class Request(msgspec.Struct, gc=False):
@@ -59,7 +62,7 @@ class Request(msgspec.Struct, gc=False):
     caller: tuple[str, ...] | UnknownCaller = NOBODY
 
 
-class Sender(msgspec.Struct, frozen=True, eq=False):
+class Sender(msgspec.Struct, frozen=True, eq=False, gc=False):
     """What a request's header fields say. Compared by identity: it is a part of memo keys.
 
     Args:
@@ -71,7 +74,7 @@ class Sender(msgspec.Struct, frozen=True, eq=False):
     spoken: Directives
 
 
-class Question(msgspec.Struct, frozen=True, eq=False):
+class Question(msgspec.Struct, eq=False, gc=False):
     """What a request's body says.
 
     Args:
@@ -79,14 +82,14 @@ class Question(msgspec.Struct, frozen=True, eq=False):
         outcome: An Ask, why it is not cacheable, or None if it is not ours.
         control: The raw ``cache`` object, or None.
         cut: The body without its ``cache`` object and decoded; None if it goes on as it came.
-        keys: Finished keys by sender, caller and namespace.
+        asked: Who asked it last, and the key of the answer.
     """
 
     call: CallType
     outcome: Ask | Bypass | None
     control: Mapping[str, Any] | None
     cut: bytes | None
-    keys: dict[tuple[Sender, tuple[str, ...] | UnknownCaller, str | None], str]
+    asked: tuple[Asking, str] | None = None
 
 
 class Journey(msgspec.Struct, frozen=True, eq=False, gc=False):
@@ -123,10 +126,11 @@ class Questions:
         self._options = options
         self._namespace = namespace
         self._extra = scope.field_names(keyed_headers)
-        self._wanted = scope.wanted(keyed_headers)
+        self._wanted = scope.Wanted(keyed_headers)
         self._max_bytes = max_bytes
-        self._senders: Memo[Headers, Sender] = Memo(SENDERS)
-        self._questions: Memo[MemoKey, Question] = Memo(MEMO_BYTES)
+        self._senders: Memo[Headers, Sender] = Memo(SENDER_BYTES)
+        self._questions: Memo[Label, Question] = Memo(MEMO_BYTES)
+        self._makers: Memo[tuple[object, ...], keys.KeyMaker] = Memo(MAKER_BYTES)
 
     def sender(self, headers: Headers) -> Sender:
         """Read the header fields of a request."""
@@ -138,47 +142,57 @@ class Questions:
         spoken = directives.read(sifted.control, None)
         assert isinstance(spoken, Directives)  # only a body can be in error
         sender = Sender(sifted, spoken)
-        self._senders.put(fields, sender)
+        weight = _OVERHEAD + sum(len(name) + len(value) for name, value in fields)
+        self._senders.put(fields, sender, weight)
         return sender
 
-    def recall(self, request: Request, sender: Sender) -> Question | None:
+    def recall(self, label: Label) -> Question | None:
         """Return what was read from exactly these bytes before, or None."""
-        return self._questions.get(_memo_key(request, sender))
+        return self._questions.get(label)
 
-    def read(self, request: Request, sender: Sender) -> Question:
+    def read(self, request: Request, sender: Sender, label: Label) -> Question:
         """Read the body of a request. Pure but for the memory."""
         question = self._question(request, sender.sifted.content_encoding)
         weight = _OVERHEAD + len(request.body) + len(question.cut or b"")
-        self._questions.put(_memo_key(request, sender), question, weight)
+        self._questions.put(label, question, weight)
         return question
 
     def _question(self, request: Request, coding: bytes) -> Question:
         call = request.route.call
         body = decoded(request.body, coding, self._max_bytes)
         if body is None:
-            return Question(call, Bypass("content-encoding"), None, None, {})
+            return Question(call, Bypass("content-encoding"), None, None)
         parsed = parse.parse(body)
         if isinstance(parsed, parse.Unreadable):
-            return Question(call, Bypass(parsed.reason), None, None, {})
+            return Question(call, Bypass(parsed.reason), None, None)
         outcome = call.ask(parsed.members, request.route.deployment, self._options)
         if outcome is None:
-            return Question(call, None, None, None, {})
+            return Question(call, None, None, None)
         if not parsed.exact:
             outcome = Bypass("number-range")
-        return Question(call, outcome, parsed.control, parsed.cut, {})
+        return Question(call, outcome, parsed.control, parsed.cut)
 
     def key(self, journey: Journey) -> str:
         """Return the physical key of a request's answer, ``<namespace>:<hex>``."""
-        known = journey.question.keys
-        asker = (journey.sender, journey.request.caller, journey.spoken.namespace)
-        key = known.get(asker)
-        if key is None:
-            if len(known) >= KEYS_PER_QUESTION:
-                known.clear()
-            key = known[asker] = self._key(journey)
+        asking = (journey.sender, journey.request.caller, journey.spoken.namespace)
+        asked = journey.question.asked
+        if asked is not None and asked[0] == asking:
+            return asked[1]
+        key = self._maker(journey, asking).key(journey.ask.digest)
+        journey.question.asked = (asking, key)
         return key
 
-    def _key(self, journey: Journey) -> str:
+    def _maker(self, journey: Journey, asking: Asking) -> keys.KeyMaker:
+        request, call = journey.request, journey.question.call
+        place = (request.route, request.method, request.path, request.raw_path, request.query)
+        known = self._makers.get((asking, place, call.name))
+        if known is None:
+            known = self._new_maker(journey)
+            weight = _OVERHEAD + len(request.path) + len(request.raw_path) + len(request.query)
+            self._makers.put((asking, place, call.name), known, weight)
+        return known
+
+    def _new_maker(self, journey: Journey) -> keys.KeyMaker:
         request, sifted = journey.request, journey.sender.sifted
         asker = keys.Asker(
             namespace=self._namespace,
@@ -197,11 +211,11 @@ class Questions:
             content_encoding=sifted.content_encoding,
             deployment=request.route.deployment,
         )
-        call, digest = journey.question.call.name, journey.ask.digest
-        return keys.entry_key(asker, place, call, digest, self._options)
+        return keys.KeyMaker(asker, place, journey.question.call.name, self._options)
 
 
-def _memo_key(request: Request, sender: Sender) -> MemoKey:
+def label(request: Request, sender: Sender) -> Label:
+    """Name a question by all that it is read from."""
     sifted = sender.sifted
     return (
         request.method,

@@ -9,85 +9,87 @@ the answer), and ``store`` after it was passed on.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
-
-import msgspec
+from typing import TYPE_CHECKING, Final, get_args
 
 from askonce.calls.base import Complete
 from askonce.coding import decoded
 from askonce.entry import Answer, Entry, Headers, Shape
-from askonce.policy import decide as deciding
 from askonce.policy import status
-from askonce.policy.fields import Fields, gather
-from askonce.policy.storing import Keep, keep, personal
+from askonce.policy.decide import Why
+from askonce.policy.storing import Keep, keep
 from askonce.renditions import INLINE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from askonce.caching.caching import Cache
+    from askonce.heads import Heads
+    from askonce.outcomes import Forward
+    from askonce.policy.head import Head
     from askonce.policy.options import Options
-    from askonce.questions import Journey
 
-_DESCRIBING: Final = frozenset({b"content-encoding", b"content-length", b"content-type"})
-"""The fields that say how a body is to be read."""
-
-
-class Errand(msgspec.Struct, frozen=True, eq=False):
-    """What is forwarded, and why.
-
-    Args:
-        journey: The request.
-        key: The physical key of its answer.
-        why: Why it is forwarded (RFC 9211 section 2.2).
-        detail: Free text for Cache-Status, or None.
-        exposed_key: The key, if Cache-Status may say it.
-    """
-
-    journey: Journey
-    key: str
-    why: deciding.Why
-    detail: str | None = None
-    exposed_key: str | None = None
+_MEMBERS: Final = {
+    (why, stored): status.forward(why, stored=stored)
+    for why in get_args(Why)
+    for stored in (False, True)
+}
 
 
 class Recording:
     """Listens to one answer.
 
     Args:
-        errand: What was forwarded.
+        forward: What was forwarded.
         cache: Where a clean answer goes.
+        heads: Reads the answer's head.
         options: The operator's policy.
         clock: Unix time in seconds.
+
+    Attributes:
+        keeping: False once it is known that this answer is not stored.
+        underway: True if the answer is on its way into a slow backend: ``store`` waits for it.
+        shape: The answer's, once its head was heard.
     """
 
     __slots__ = (
         "_cache",
         "_chunks",
         "_clock",
-        "_errand",
-        "_fields",
+        "_forward",
         "_head",
-        "_keeping",
+        "_headers",
+        "_heads",
         "_kept",
         "_options",
         "_size",
+        "_status",
+        "keeping",
         "shape",
+        "underway",
     )
 
+    _head: Head
+    _headers: Headers
+    _status: int
+
     def __init__(
-        self, errand: Errand, cache: Cache, options: Options, clock: Callable[[], float]
+        self,
+        forward: Forward,
+        cache: Cache,
+        heads: Heads,
+        options: Options,
+        clock: Callable[[], float],
     ) -> None:
-        self._errand = errand
+        self._forward = forward
         self._cache = cache
+        self._heads = heads
         self._options = options
         self._clock = clock
         self._chunks: list[bytes] = []
         self._size = 0
-        self._head: tuple[int, Headers] = (0, ())
-        self._fields: Fields = {}
-        self._keeping = not errand.journey.spoken.no_store
         self._kept: tuple[Entry, float] | None = None
+        self.keeping = not forward.journey.spoken.no_store
+        self.underway = False
         self.shape: Shape = "plain"
 
     def head(self, status_code: int, headers: Headers) -> None:
@@ -97,16 +99,14 @@ class Recording:
             status_code: The HTTP status code.
             headers: The header fields as received.
         """
-        self._head = (status_code, headers)
-        self._fields = fields = gather(headers, _DESCRIBING)
-        self.shape = "stream" if _is_stream(fields) else "plain"
-        options = self._options
-        if status_code not in options.cacheable_statuses or personal(headers, options, self.shape):
-            self._keeping = False
+        head = self._heads.read(headers)
+        self._status, self._headers, self._head, self.shape = status_code, headers, head, head.shape
+        if status_code not in self._options.cacheable_statuses or head.reason is not None:
+            self.keeping = False
 
     def add(self, chunk: bytes) -> None:
         """Hear a chunk of the body."""
-        if not self._keeping:
+        if not self.keeping:
             return
         self._size += len(chunk)
         self._chunks.append(chunk)
@@ -115,24 +115,24 @@ class Recording:
 
     def drop(self) -> None:
         """Listen no more: this answer is not stored."""
-        self._keeping = False
+        self.keeping = False
         self._chunks.clear()
 
     async def conclude(self) -> None:
         """Hear that the last chunk is there; from here on the answer can be found."""
-        if not self._keeping:
+        if not self.keeping:
             return
         if self._size > INLINE_BYTES:
-            self._kept = await asyncio.to_thread(self._examined)
+            kept = await asyncio.to_thread(self._examined)
         else:
-            self._kept = self._examined()
-        if self._kept and await self._is_poorer(self._kept[0]):
-            self._kept = None
-        if self._kept:
-            self._cache.announce(*self._kept)
+            kept = self._examined()
+        if kept is None or (not kept[0].usage_due and await self._is_poorer(kept[0])):
+            return
+        self._kept = kept
+        self.underway = self._cache.announce(*kept)
 
     async def store(self) -> None:
-        """Write the answer, if it is to be kept. Call it after the last chunk was passed on."""
+        """Wait until the answer is written. Call it after the last chunk was passed on."""
         if self._kept:
             await self._cache.store(*self._kept)
 
@@ -141,53 +141,55 @@ class Recording:
 
         A backend that failed to read will hardly write: then nothing is promised.
         """
-        errand = self._errand
+        forward = self._forward
+        if forward.detail is None and forward.exposed_key is None:
+            return _MEMBERS[forward.why, self._kept is not None]
         return status.forward(
-            errand.why,
-            stored=self._kept is not None and errand.detail is None,
-            detail=errand.detail,
-            key=errand.exposed_key,
+            forward.why,
+            stored=self._kept is not None and forward.detail is None,
+            detail=forward.detail,
+            key=forward.exposed_key,
         )
 
     def _examined(self) -> tuple[Entry, float] | None:
         answer = self._answer()
         if answer is None:
             return None
-        journey = self._errand.journey
+        journey = self._forward.journey
         if not isinstance(journey.question.call.verdict(journey.ask, answer), Complete):
             return None
-        now = self._clock()
-        kept = keep(journey.spoken, answer, journey.request.headers, now, self._options)
+        now, asked = self._clock(), journey.request.headers
+        kept = keep(journey.spoken, answer, self._head, asked, now, self._options)
         return (self._entry(answer, kept, now), kept.retention) if isinstance(kept, Keep) else None
 
     def _answer(self) -> Answer | None:
-        status_code, headers = self._head
         body = b"".join(self._chunks)
-        lengths = self._fields.get(b"content-length", ())
-        if any(length.strip() != b"%d" % len(body) for length in lengths):
+        if not _is_of_length(self._headers, b"%d" % len(body)):
             return None
-        coding = b",".join(self._fields.get(b"content-encoding", ()))
-        plain = decoded(body, coding, self._options.max_response_bytes)
-        return None if plain is None else Answer(status_code, headers, plain, self.shape)
+        head = self._head
+        if head.coding:
+            whole = decoded(body, head.coding, self._options.max_response_bytes)
+            if whole is None:
+                return None
+            body = whole
+        return Answer(self._status, self._headers, body, head.shape, head.media_type)
 
     def _entry(self, answer: Answer, kept: Keep, now: float) -> Entry:
         return Entry(
-            key=self._errand.key,
+            key=self._forward.key,
             stored_at=now - kept.age,
             ttl=kept.ttl,
             status=answer.status,
             headers=kept.headers,
             body=answer.body,
             shape=answer.shape,
-            usage_due=self._errand.journey.ask.usage_due,
+            usage_due=self._forward.journey.ask.usage_due,
             vary=kept.vary,
             may_be_stale=kept.may_be_stale,
         )
 
     async def _is_poorer(self, entry: Entry) -> bool:
         """An answer without a usage never replaces a fresh one that has it."""
-        if entry.usage_due:
-            return False
         there = await self._cache.lookup(entry.key)
         return (
             isinstance(there, Entry)
@@ -197,6 +199,9 @@ class Recording:
         )
 
 
-def _is_stream(fields: Fields) -> bool:
-    types = fields.get(b"content-type", ())
-    return any(value.lower().lstrip().startswith(b"text/event-stream") for value in types)
+def _is_of_length(headers: Headers, length: bytes) -> bool:
+    """False if a Content-Length among the fields says otherwise."""
+    for name, value in headers:
+        if name.lower() == b"content-length" and value.strip() != length:
+            return False
+    return True

@@ -15,8 +15,8 @@ from askonce.messages import headed, send_reply
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from askonce.entry import Headers
-    from askonce.handler import CachingHandler, Forward
+    from askonce.handler import CachingHandler
+    from askonce.outcomes import Forward
     from askonce.replies import Reply
 
 _log = logging.getLogger("askonce")
@@ -36,7 +36,7 @@ class Relay:
     def __init__(self, handler: CachingHandler, forward: Forward, send: Send) -> None:
         self._handler = handler
         self._forward = forward
-        self._recording = forward.recording
+        self._recording = handler.record(forward)
         self._send = send
         self._held: Message | None = None
         self._begun = False
@@ -60,33 +60,25 @@ class Relay:
             await self._release(self._held)
 
     async def _hear(self, message: Message) -> None:
-        match message["type"]:
-            case "http.response.start":
-                await self._head(message)
-            case "http.response.body":
+        kind = message["type"]
+        if kind == "http.response.body":
+            if not self._replaced:
                 await self._body(message)
-            case _ if not self._replaced:
-                await self._send(message)
-            case _:
-                return
+        elif kind == "http.response.start":
+            self._held = head = {**message, "headers": tuple(message.get("headers", ()))}
+            reply = self._told(head)
+            if reply is not None:
+                await self._replace(reply)
+            elif self._recording.shape == "stream":
+                await self._release(head)
+        elif not self._replaced:
+            await self._send(message)
 
-    async def _head(self, message: Message) -> None:
-        headers = tuple(message.get("headers", ()))  # ASGI allows an iterator
-        message = {**message, "headers": headers}
-        reply = self._told(message["status"], headers)
-        if reply is not None:
-            await self._replace(reply)
-            return
-        if self._recording.shape == "stream":
-            await self._release(message)
-        else:
-            self._held = message
-
-    def _told(self, status: int, headers: Headers) -> Reply | None:
+    def _told(self, head: Message) -> Reply | None:
         try:
-            reply = self._handler.instead(self._forward, status)
+            reply = self._handler.instead(self._forward, head["status"])
             if reply is None:
-                self._recording.head(status, headers)
+                self._recording.head(head["status"], head["headers"])
         except Exception:  # noqa: BLE001 - a fault of ours never reaches the client
             _log.exception("a head could not be read; the answer is passed on and not stored")
             self._recording.drop()
@@ -94,23 +86,18 @@ class Relay:
         return reply
 
     async def _body(self, message: Message) -> None:
-        if self._replaced:
-            return
-        last = not message.get("more_body", False)
-        self._recording.add(bytes(message.get("body", b"")))
+        recording, last = self._recording, not message.get("more_body", False)
+        recording.add(bytes(message.get("body", b"")))
         if last:
-            await self._concluded()
+            try:
+                await recording.conclude()
+            except Exception:  # noqa: BLE001 - a fault of ours never reaches the client
+                _log.exception("an answer could not be examined; it is passed on and not stored")
         if self._held is not None:
             await self._release(self._held)
         await self._send(message)
-        if last:
-            await self._recording.store()
-
-    async def _concluded(self) -> None:
-        try:
-            await self._recording.conclude()
-        except Exception:  # noqa: BLE001 - a fault of ours never reaches the client
-            _log.exception("an answer could not be examined; it is passed on and not stored")
+        if last and recording.underway:
+            await recording.store()
 
     async def _release(self, head: Message) -> None:
         self._held = None

@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from askonce.handler import CachingHandler, Forward, Outcome, Passing
-from askonce.messages import behind, replayed, send_reply, with_member
+from askonce.messages import behind, messages, replayed, send_reply, with_member
+from askonce.outcomes import Forward, Outcome, Passing
 from askonce.questions import Request
 from askonce.relay import Relay
 from askonce.replies import Reply
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from askonce.callers import UnknownCaller
     from askonce.calls.base import Route
+    from askonce.entry import Headers
+    from askonce.handler import CachingHandler
 
 _log = logging.getLogger("askonce")
 
@@ -68,37 +70,46 @@ class Responder:
             if whole is None:
                 return None
             body = whole
-        outcome = await self._outcome(self._request(route, caller, body), limit)
-        if isinstance(outcome, Reply):
-            await send_reply(self._send, outcome)
-            return None
-        return await self._onward(outcome, body)
+        request = self._request(route, caller, body)
+        outcome: Outcome | None
+        try:
+            if len(body) > limit:
+                outcome = self._handler.unread(request, "request-too-large")
+            else:
+                outcome = await self._handler.arrive(request)
+        except Exception:  # noqa: BLE001 - a fault of ours never reaches the client
+            _log.exception("a request could not be taken through the cache; the app answers")
+            outcome = self._handler.unread(request, "internal-error")
+        if not isinstance(outcome, Reply):
+            return await self._onward(outcome, body)
+        start, end = messages(outcome)
+        await self._send(start)
+        await self._send(end)
+        return None
 
     def _request(
         self, route: Route, caller: tuple[str, ...] | UnknownCaller, body: bytes
     ) -> Request:
-        if not isinstance(self._scope["headers"], list):  # ASGI allows an iterator
-            self._scope = dict(self._scope, headers=list(self._scope["headers"]))
         scope = self._scope
+        headers: Headers = tuple(scope["headers"])
+        if not isinstance(scope["headers"], list):  # ASGI allows an iterator, and it is used up
+            self._scope = dict(scope) | {"headers": list(headers)}
+        path: str = scope["path"]
+        root: str = scope.get("root_path", "")
+        raw: bytes | None = scope.get("raw_path")
+        query: bytes = scope.get("query_string", b"")
         return Request(
             route,
             scope["method"],
-            _path(scope),
-            _raw_path(scope),
-            scope.get("query_string", b""),
-            tuple(scope["headers"]),
+            # Some frameworks cut the root path off the path, others leave it in.
+            root + path if root and not path.startswith(root) else path,
+            # Decoding may have lost a difference.
+            raw if raw is not None and b"%" in raw else b"",
+            query,
+            headers,
             body,
             caller,
         )
-
-    async def _outcome(self, request: Request, limit: int) -> Outcome | None:
-        if len(request.body) > limit:
-            return self._handler.unread(request, "request-too-large")
-        try:
-            return await self._handler.arrive(request)
-        except Exception:  # noqa: BLE001 - a fault of ours never reaches the client
-            _log.exception("a request could not be taken through the cache; the app answers")
-            return self._handler.unread(request, "internal-error")
 
     async def _read_on(self, first: bytes, limit: int) -> bytes | None:
         """The body, or as much as shows that it is over the limit; None if the client left."""
@@ -114,29 +125,16 @@ class Responder:
 
     async def _onward(self, outcome: Forward | Passing | None, body: bytes) -> Forward | None:
         if outcome is None:
-            await self._app(self._scope, replayed(body, self._receive, more=self._more), self._send)
+            await self._app(self._scope, replayed(body, self._receive, self._more), self._send)
             return None
-        scope = behind(self._scope, outcome.cut)
+        cut = outcome.cut
+        scope = behind(self._scope, cut)
+        receive = replayed(body if cut is None else cut, self._receive, self._more)
         if isinstance(outcome, Passing):
-            receive = replayed(outcome.sent(body), self._receive, more=self._more)
             await self._app(scope, receive, with_member(self._send, outcome.member))
             return None
         if outcome.meanwhile is not None:
             await send_reply(self._send, outcome.meanwhile)
             return outcome
-        receive = replayed(outcome.sent(body), self._receive, more=self._more)
         await Relay(self._handler, outcome, self._send).carry(self._app, scope, receive)
         return None
-
-
-def _path(scope: Scope) -> str:
-    """The whole path: some frameworks cut the root path off, others leave it in."""
-    path: str = scope["path"]
-    root_path: str = scope.get("root_path", "")
-    return path if not root_path or path.startswith(root_path) else root_path + path
-
-
-def _raw_path(scope: Scope) -> bytes:
-    """The path as it was sent, where decoding it may have lost a difference."""
-    raw: bytes | None = scope.get("raw_path")
-    return raw if raw is not None and b"%" in raw else b""

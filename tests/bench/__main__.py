@@ -11,7 +11,9 @@ def main() -> None:
     print("| in-process | CPU µs per request |\n|---|---|")
     for name, value in micros.items():
         print(f"| {name} | {value:.1f} |")
-    print(f"\nA miss adds {micros['miss'] - micros['bare app']:.1f} µs to the bare app.\n")
+    print(
+        f"\nA miss adds {micros['miss'] - micros['bare app, new bodies']:.1f} µs to the bare app.\n"
+    )
     rates = through_uvicorn.measure()
     if rates is None:
         print("wrk is not installed: the throughput was not measured.")

@@ -237,7 +237,7 @@ def test_the_order_inside_schemas_is_keyed(name: str) -> None:
 def test_an_answer_needs_a_finish_reason_for_every_choice() -> None:
     choices = [{"index": number, "message": {}, "finish_reason": "stop"} for number in range(2)]
     body = json.dumps({"choices": choices}).encode()
-    answer = Answer(200, ((b"content-type", b"application/json"),), body, "plain")
+    answer = Answer(200, (), body, "plain", b"application/json")
     assert CALL.verdict(asked(n=2), answer) == Complete()
     assert CALL.verdict(asked(), answer) == Incomplete("choices")
 

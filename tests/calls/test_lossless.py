@@ -45,6 +45,14 @@ def test_a_glance_sees_what_there_is() -> None:
     assert glance(b' {"a": [1, null, "b"]} ') == {"a": [1, None, "b"]}
 
 
+def test_a_minus_zero_is_found_behind_any_number_of_hyphens() -> None:
+    for hyphens in range(12):
+        before = b'{"a":"' + b"x-1" * hyphens
+        assert loses(before + b'","b":-0}')
+        assert not loses(before + b'","b":"-0"}')
+        assert not loses(before + b'"}')
+
+
 @pytest.mark.parametrize("data", [b'{"a":-0}', b'{"a": -0 }', b"[-0,1]", b"[1,\n-0]"])
 def test_a_minus_zero_is_known_to_be_lost(data: bytes) -> None:
     assert loses(data)

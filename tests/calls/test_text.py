@@ -141,7 +141,7 @@ def test_documented_numbers_are_keyed_by_their_value(name: str) -> None:
 def test_an_answer_needs_a_finish_reason_for_every_prompt() -> None:
     choices = [{"index": number, "text": "a", "finish_reason": "length"} for number in range(2)]
     body = json.dumps({"choices": choices}).encode()
-    answer = Answer(200, ((b"content-type", b"application/json"),), body, "plain")
+    answer = Answer(200, (), body, "plain", b"application/json")
     assert CALL.verdict(asked(prompt=["a", "b"]), answer) == Complete()
     assert CALL.verdict(asked(prompt="a"), answer) != Complete()
 

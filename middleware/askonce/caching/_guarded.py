@@ -48,13 +48,16 @@ class GuardedBackend:
         timeout: Seconds that a call of it may take; None: no limit. A backend in this process
             never waits, and has none.
         clock: Returns Unix time in seconds.
+
+    Attributes:
+        in_process: True if ``find`` never waits, so that a look-up needs no coroutine.
     """
 
     def __init__(
         self, backend: BaseCache, timeout: float | None, clock: Callable[[], float]
     ) -> None:
         self.backend = backend
-        self._in_process = backend.in_process
+        self.in_process = backend.in_process
         self._timeout = timeout
         self._failures = Failures(backend.name, clock)
         self._writes = WriteBehind(self._written)
@@ -71,8 +74,8 @@ class GuardedBackend:
         Returns:
             The entry, be it fresh or not; None if there is none; ``Failed`` if the backend failed.
         """
-        if self._in_process:
-            return self._looked_up(key)
+        if self.in_process:
+            return self.find(key)
         found = self._writes.find(key)
         if found is None:
             try:
@@ -82,17 +85,21 @@ class GuardedBackend:
                 return self._failures.note("a read", error)
         return self._counted(found)
 
-    def announce(self, entry: Entry, retention: float) -> None:
+    def announce(self, entry: Entry, retention: float) -> bool:
         """Let everyone find an entry from now on, while it is on its way into the backend.
 
         Args:
             entry: A complete answer; ``store`` says how its way ends.
             retention: Seconds to keep it.
+
+        Returns:
+            True if it is still on its way; ``store`` then waits until it has arrived.
         """
-        if self._in_process:
+        if self.in_process:
             self._put(entry, retention)
         else:
             self._writes.begin(entry, retention)
+        return not self.in_process
 
     async def store(self, entry: Entry, retention: float) -> bool:
         """Store an entry. It can be found at once; the write goes on if the caller is cancelled.
@@ -104,7 +111,7 @@ class GuardedBackend:
         Returns:
             False if the backend failed.
         """
-        if not self._in_process:
+        if not self.in_process:
             return await self._writes.finish(entry, retention)
         return self._is_there(entry) or self._put(entry, retention)
 
@@ -122,7 +129,8 @@ class GuardedBackend:
             undecodable=self.backend.undecodable,
         )
 
-    def _looked_up(self, key: str) -> Entry | Failed | None:
+    def find(self, key: str) -> Entry | Failed | None:
+        """Look an entry up, and wait in this thread for a slow backend; see :meth:`lookup`."""
         try:
             found = self._read(key)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a miss

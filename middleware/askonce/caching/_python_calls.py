@@ -21,12 +21,14 @@ import msgspec
 
 from askonce.calls.base import Ask, Bypass, CallType
 from askonce.calls.canonical import is_json
-from askonce.calls.keys import Asker, Place, entry_key
+from askonce.calls.keys import Asker, KeyMaker, Place
 from askonce.calls.lossless import is_object
 from askonce.calls.registry import CALL_TYPES, canonical
 from askonce.entry import Answer, Entry
 from askonce.policy.decide import Serve, admit, decide
 from askonce.policy.directives import DirectiveError, Directives, read
+from askonce.policy.head import pick
+from askonce.policy.head import read as read_head
 from askonce.policy.storing import Keep, keep
 from askonce.wishes import key_options, policy_options
 
@@ -77,6 +79,7 @@ class PythonCalls:
         self._settings = settings
         self._keys = key_options(settings)
         self._policy = policy_options(settings)
+        self._head = read_head(pick(_HEADERS), self._policy)
 
     def read(self, arguments: Mapping[str, Any]) -> Call | Uncached:
         """Read a call.
@@ -115,8 +118,9 @@ class PythonCalls:
             raise TypeError(f"{type(result).__name__}: the result is not a JSON value")
         if is_object(plain) and not call.ask.withheld.isdisjoint(plain):
             return None
-        answer = Answer(200, _HEADERS, msgspec.json.encode(plain), "plain")
-        kept = keep(call.spoken, answer, (), now, self._policy)
+        body = msgspec.json.encode(plain)
+        answer = Answer(200, _HEADERS, body, "plain", self._head.media_type)
+        kept = keep(call.spoken, answer, self._head, (), now, self._policy)
         return (_entry(call, answer, kept, now), kept.retention) if isinstance(kept, Keep) else None
 
     def result(self, call: Call, entry: Entry | None, now: float) -> JSON:
@@ -149,7 +153,7 @@ class PythonCalls:
         unknown = caller is None or settings.share_between_callers
         who = () if unknown else ("caller", str(caller))
         asker = Asker(settings.namespace, spoken.namespace, caller=who)
-        return entry_key(asker, Place(), call_type.name, ask.digest, self._keys)
+        return KeyMaker(asker, Place(), call_type.name, self._keys).key(ask.digest)
 
 
 def _spoken(arguments: Mapping[str, Any]) -> Directives:

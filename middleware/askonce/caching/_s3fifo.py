@@ -86,6 +86,8 @@ class _Ghost:
 
     def take(self, key: str) -> bool:
         """Say whether a key is remembered, and forget it."""
+        if not self._young and not self._old:
+            return False
         fingerprint = hash(key) & _FINGERPRINT
         for generation in (self._young, self._old):
             if fingerprint in generation:
@@ -119,7 +121,11 @@ class S3Fifo:
 
     def fits(self, count: int, size: int) -> bool:
         """Say whether there is room for so many slots and bytes more."""
-        return len(self) + count <= self._max_entries and self.size + size <= self._max_bytes
+        small, main = self._small, self._main
+        return (
+            small.count + main.count + count <= self._max_entries
+            and small.size + main.size + size <= self._max_bytes
+        )
 
     def add(self, slot: Slot) -> None:
         """Queue a new slot. Room was made before."""

@@ -116,7 +116,7 @@ class Cache(GuardedBackend):
         call = self._calls.read(kwargs)
         if isinstance(call, Uncached):
             return None
-        found = self._looked_up(call.key)
+        found = self.find(call.key)
         return self._calls.result(call, found, self._clock()) if isinstance(found, Entry) else None
 
     async def async_get_cache(self, **kwargs: Any) -> JSON:

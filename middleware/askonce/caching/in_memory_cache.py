@@ -127,7 +127,8 @@ class InMemoryCache(BaseCache):
         with self._lock:
             headers, size = self._fields.share(entry.headers)
             kept = replace(entry, headers=headers)
-            self._put(entry.key, kept, size + _entry_size(entry), self._clock() + retention)
+            now = self._clock()
+            self._put(entry.key, kept, size + _entry_size(entry), now + retention, now)
 
     async def async_set_entry(self, entry: Entry, retention: float) -> None:
         """Store an entry under its own key; see :meth:`set_entry`. Never waits."""
@@ -151,8 +152,9 @@ class InMemoryCache(BaseCache):
 
     def _write(self, items: Sequence[Item]) -> None:
         with self._lock:
+            now = self._clock()
             for key, data, retention in items:
-                self._put(key, data, _value_size(key, data), self._end(retention))
+                self._put(key, data, _value_size(key, data), _end(now, retention), now)
 
     def _remove(self, keys: Sequence[str]) -> int:
         with self._lock:
@@ -166,13 +168,13 @@ class InMemoryCache(BaseCache):
 
     def _add(self, key: str, amount: Number, retention: float | None) -> Number:
         with self._lock:
-            data = self._bytes(key)
+            data, now = self._bytes(key), self._clock()
             if data is None:
-                total, expires = amount, self._end(retention)
+                total, expires = amount, _end(now, retention)
             else:
                 total, expires = self._sum(data, amount), self._slots[key].expires
             data = encode_value(total)
-            self._put(key, data, _value_size(key, data), expires)
+            self._put(key, data, _value_size(key, data), expires, now)
             return total
 
     def _sum(self, data: bytes, amount: Number) -> Number:
@@ -186,11 +188,7 @@ class InMemoryCache(BaseCache):
 
     # ---- under the lock
 
-    def _end(self, retention: float | None) -> float:
-        return math.inf if retention is None else self._clock() + retention
-
-    def _put(self, key: str, payload: Entry | bytes, size: int, expires: float) -> None:
-        now = self._clock()
+    def _put(self, key: str, payload: Entry | bytes, size: int, expires: float, now: float) -> None:
         self._sweep(now)
         if size > self._max_item or expires <= now:
             self._delete(key)
@@ -252,6 +250,10 @@ class InMemoryCache(BaseCache):
             if self._slots.get(slot.key) is slot and not isinstance(slot.payload, Entry):
                 self.undecodable += 1
                 self._delete(slot.key)
+
+
+def _end(now: float, retention: float | None) -> float:
+    return math.inf if retention is None else now + retention
 
 
 def _entry_size(entry: Entry) -> int:

@@ -24,8 +24,8 @@ class Suffix(msgspec.Struct, frozen=True):
     versioned: bool = False
 
 
-class Route(msgspec.Struct, frozen=True):
-    """A path that is ours.
+class Route(msgspec.Struct, frozen=True, eq=False):
+    """A path that is ours. Compared by identity: it is a part of memo keys.
 
     Args:
         call: The call type that answers there.
@@ -36,8 +36,8 @@ class Route(msgspec.Struct, frozen=True):
     deployment: str | None = None
 
 
-class KeyOptions(msgspec.Struct, frozen=True):
-    """The operator's word on keys, taken from the settings.
+class KeyOptions(msgspec.Struct, frozen=True, eq=False):
+    """The operator's word on keys, taken from the settings. Compared by identity, like Grammar.
 
     Args:
         share: ``share_between_callers``.
@@ -52,7 +52,7 @@ class KeyOptions(msgspec.Struct, frozen=True):
     cache_hosted_tools: bool = False
 
 
-class Ask(msgspec.Struct, frozen=True):
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """A request that may be cached.
 
     Args:

@@ -50,7 +50,8 @@ def canonical_form(loose: dict[str, Any], ordered: dict[str, Any]) -> bytes | No
     """
     try:
         form = _SORTED.encode(loose)
-        if form.find(_SCHEMA_MARK) >= 0:  # a little faster than ``in``
+        # One byte is found ten times as fast as several, and ASCII text does not have this one.
+        if _SCHEMA_MARK[:1] in form and _SCHEMA_MARK in form:
             for name in [name for name, value in loose.items() if _holds_schema(value)]:
                 ordered[name] = loose.pop(name)
             form = _SORTED.encode(loose)
@@ -78,11 +79,12 @@ def exact(value: Any) -> Any:
 
     Any exponent is safe, as no power of ten is ever worked out.
     """
-    if isinstance(value, jiter.LosslessFloat):
+    kind: type[Any] = type(value)
+    if kind is jiter.LosslessFloat:
         text = str(value)
-    elif isinstance(value, float):
+    elif kind is float:
         text = repr(value)
-    elif isinstance(value, int) and _NATIVE_BITS < value.bit_length() <= _WRITABLE_BITS:
+    elif kind is int and _NATIVE_BITS < value.bit_length() <= _WRITABLE_BITS:
         text = str(value)
     else:
         return value

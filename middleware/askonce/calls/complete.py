@@ -17,12 +17,14 @@ from askonce.calls.lossless import glance, is_list
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from askonce.entry import Answer, Headers
+    from askonce.entry import Answer
 
 FINISHED: Final = frozenset({"stop", "length", "tool_calls", "function_call"})
 """https://platform.openai.com/docs/api-reference/chat/object#chat/object-choices"""
 
 _COMPLETE: Final = Complete()
+_EVENTS: Final = b"text/event-stream"
+_JSON: Final = (b"/json", b"+json")
 
 
 def verdict(ask: Ask, answer: Answer, form: Form) -> Complete | Incomplete:
@@ -40,18 +42,11 @@ def verdict(ask: Ask, answer: Answer, form: Form) -> Complete | Incomplete:
         ``choices`` (not those that were asked for).
     """
     streamed = answer.shape == "stream"
-    if not _fits(answer.headers, streamed=streamed):
+    media = answer.media_type
+    if not (media == _EVENTS if streamed else media.endswith(_JSON)):
         return Incomplete("content-type")
     reason = _stream_reason(ask, answer.body) if streamed else _plain_reason(ask, answer.body, form)
     return _COMPLETE if reason is None else Incomplete(reason)
-
-
-def _fits(headers: Headers, *, streamed: bool) -> bool:
-    types = [value for name, value in headers if name.lower() == b"content-type"]
-    if len(types) != 1:
-        return False
-    media = types[0].partition(b";")[0].strip().lower()
-    return media == b"text/event-stream" if streamed else media.endswith((b"/json", b"+json"))
 
 
 def _plain_reason(ask: Ask, body: bytes, form: Form) -> str | None:
@@ -62,12 +57,14 @@ def _plain_reason(ask: Ask, body: bytes, form: Form) -> str | None:
     reason = _foreign(ask, whole)
     if reason is not None or not is_list(choices):
         return reason or "malformed"
+    indexes: list[int] = []
     for choice in choices:
         if not is_numbered(choice) or form.content not in choice:
             return "malformed"
         if (reason := _unfinished(choice)) is not None:
             return reason
-    return _miscounted(ask, [choice["index"] for choice in choices])
+        indexes.append(choice["index"])
+    return _miscounted(ask, indexes)
 
 
 def _stream_reason(ask: Ask, body: bytes) -> str | None:
@@ -136,5 +133,11 @@ def _miscounted(ask: Ask, indexes: Collection[int]) -> str | None:
 
     ``expected`` is the asker's word and may be huge: nothing of that size is built.
     """
-    right = len(indexes) == ask.expected and set(indexes) == set(range(len(indexes)))
+    right = len(indexes) == ask.expected and (
+        indexes == _ONLY or set(indexes) == set(range(len(indexes)))
+    )
     return None if right else "choices"
+
+
+_ONLY: Final = [0]
+"""The indexes of nearly every answer."""

@@ -26,15 +26,19 @@ HOSTED: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Members that switch such a tool on, whatever object they have, each with its source."""
+_SWITCHES: Final = frozenset(HOSTED)
 
 
 def uses_hosted_tools(body: Mapping[str, Any]) -> bool:
     """Say whether a chat request may make the provider run a tool."""
-    named = HOSTED.keys() & body.keys()
-    if named and any(body[name] not in (None, False, []) for name in named):
+    if not _SWITCHES.isdisjoint(body) and _switched_on(body):
         return True
     tools = body.get("tools")
     return is_list(tools) and not all(map(_is_callers_own, tools))
+
+
+def _switched_on(body: Mapping[str, Any]) -> bool:
+    return any(body[name] not in (None, False, []) for name in _SWITCHES.intersection(body))
 
 
 def _is_callers_own(tool: Any) -> bool:

@@ -20,7 +20,6 @@ from askonce.calls.canonical import canonical_form, exact, exact_values, identit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from collections.abc import Set as AbstractSet
 
     from askonce.entry import Headers
 
@@ -33,7 +32,7 @@ Groups: TypeAlias = tuple[tuple[str, ...], ...]
 """``caching_groups``: names of models or deployments that share answers."""
 
 
-class Grammar(msgspec.Struct, frozen=True):
+class Grammar(msgspec.Struct, frozen=True, eq=False):
     """What an API's documentation says of its body members, as far as keys go.
 
     A member that is named nowhere here is keyed by its exact value.
@@ -109,25 +108,33 @@ def digest(members: Mapping[str, Any], grammar: Grammar, options: KeyOptions) ->
     Returns:
         32 bytes, or None if the body has no exact canonical form and must not be cached.
     """
-    kept = _kept(members, grammar, options)
+    ignored, rare = _sorts(grammar, options)
+    kept = {name: value for name, value in members.items() if name not in ignored}
     for name in grammar.numeric.intersection(kept):
         kept[name] = exact(kept[name])
-    for name in grammar.numeric_maps.intersection(kept):
-        kept[name] = exact_values(kept[name])
-    if options.caching_groups and "model" in kept:
-        kept["model"] = grouped(kept["model"], options.caching_groups)
-    ordered = {name: kept.pop(name) for name in grammar.ordered.intersection(kept)}
+    ordered = {} if rare.isdisjoint(kept) else _settled(kept, grammar, options)
     form = canonical_form(kept, ordered)
     return None if form is None else sha256(form).digest()
 
 
-def _kept(members: Mapping[str, Any], grammar: Grammar, options: KeyOptions) -> dict[str, Any]:
-    ignored: AbstractSet[str] = grammar.ignored.keys()
+# Both are made once, at start-up, and asked for with every request.
+@lru_cache(maxsize=128)
+def _sorts(grammar: Grammar, options: KeyOptions) -> tuple[frozenset[str], frozenset[str]]:
+    """The members that are left out, and those that few requests have and need more work."""
+    ignored = options.ignored_params | grammar.ignored.keys()
     if options.share:
         ignored |= grammar.ignored_when_shared.keys()
-    if options.ignored_params:
-        ignored |= options.ignored_params
-    return {name: value for name, value in members.items() if name not in ignored}
+    rare = grammar.numeric_maps | grammar.ordered
+    return ignored, rare | {"model"} if options.caching_groups else rare
+
+
+def _settled(kept: dict[str, Any], grammar: Grammar, options: KeyOptions) -> dict[str, Any]:
+    """Give maps and model their keyed values; take out and return what is ordered."""
+    for name in grammar.numeric_maps.intersection(kept):
+        kept[name] = exact_values(kept[name])
+    if options.caching_groups and "model" in kept:
+        kept["model"] = grouped(kept["model"], options.caching_groups)
+    return {name: kept.pop(name) for name in grammar.ordered.intersection(kept)}
 
 
 def grouped(name: Any, groups: Groups) -> Any:
@@ -138,36 +145,45 @@ def grouped(name: Any, groups: Groups) -> Any:
     return next((identity(group) for group in groups if name in group), name)
 
 
-def entry_key(
-    asker: Asker,
-    place: Place,
-    call_type: str,
-    body: bytes | str,
-    options: KeyOptions = _AS_DOCUMENTED,
-) -> str:
-    """Make the key that an answer is stored under.
+class KeyMaker:
+    """Makes the keys of one asker's questions at one place: only their bodies differ.
 
     Args:
         asker: Who asks.
-        place: Where the request goes.
+        place: Where the requests go.
         call_type: Canonical name of the call type.
-        body: The body's digest, or the string that an operator's own key function made of the
-            body; the one never equals the other.
         options: The operator's word on keys. What it leaves out of them is in the key itself, so
             that an answer that was stored under one word is not found under another.
-
-    Returns:
-        ``<namespace>:<hex>`` or ``<namespace>/<child>:<hex>``, with 64 hexadecimal digits.
     """
-    namespace = physical_namespace(asker.namespace, asker.child)
-    who = (asker.credentials, [_utf8(part) for part in asker.caller], asker.keyed)
-    path = (_path(place, options.caching_groups), place.raw_path)
-    where = (place.method, place.host, path, place.query)
-    what = (call_type, place.content_type, place.content_encoding)
-    own = body if isinstance(body, bytes) else [_utf8(body)]
-    left_out = (options.share, sorted(_utf8(name) for name in options.ignored_params))
-    form = packed((FORMAT, namespace, who, where, what, own, left_out))
-    return f"{namespace}:{sha256(form).hexdigest()}"
+
+    __slots__ = ("_begun", "_namespace")
+
+    def __init__(
+        self, asker: Asker, place: Place, call_type: str, options: KeyOptions = _AS_DOCUMENTED
+    ) -> None:
+        namespace = physical_namespace(asker.namespace, asker.child)
+        who = (asker.credentials, [_utf8(part) for part in asker.caller], asker.keyed)
+        path = (_path(place, options.caching_groups), place.raw_path)
+        where = (place.method, place.host, path, place.query)
+        what = (call_type, place.content_type, place.content_encoding)
+        left_out = (options.share, sorted(_utf8(name) for name in options.ignored_params))
+        self._namespace = f"{namespace}:"
+        self._begun = sha256(packed((FORMAT, namespace, who, where, what, left_out)))
+
+    def key(self, body: bytes | str) -> str:
+        """Make the key that an answer is stored under.
+
+        Args:
+            body: The body's digest, or the string that an operator's own key function made of the
+                body; the one never equals the other.
+
+        Returns:
+            ``<namespace>:<hex>`` or ``<namespace>/<child>:<hex>``, with 64 hexadecimal digits.
+        """
+        hashed = self._begun.copy()
+        # What was hashed so far says where it ends, so the two cannot run into each other.
+        hashed.update(packed(body if isinstance(body, bytes) else [_utf8(body)]))
+        return self._namespace + hashed.hexdigest()
 
 
 def _path(place: Place, groups: Groups) -> Any:

@@ -15,6 +15,8 @@ from typing import Any, Final, TypeGuard, cast
 import jiter
 import msgspec
 
+_HYPHENS: Final = 8
+"""More hyphens than the names of models have."""
 _MINUS_ZERO: Final = re.compile(rb"[:\[,]\s*-0\s*[,\]}]")
 _LABEL: Final = re.compile(rb'[\s{,]*("(?:[^"\\]|\\.)*"\s*:\s*)')
 
@@ -73,6 +75,13 @@ def loses(data: bytes) -> bool:
     Args:
         data: JSON, or an event stream of it. A string that quotes such JSON counts as well.
     """
+    at = -1
+    for _ in range(_HYPHENS):  # to find one byte is ten times as fast as to find two
+        at = data.find(b"-", at + 1)
+        if at < 0:
+            return False
+        if data.startswith(b"0", at + 1):
+            break
     return b"-0" in data and _MINUS_ZERO.search(data) is not None
 
 

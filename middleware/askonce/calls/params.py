@@ -84,7 +84,10 @@ def has_shape(body: Body, required: str, deployment: str | None) -> bool:
 
 def is_well_typed(body: Body, types: Types) -> bool:
     """Say whether every parameter of ``types`` that the body has is of its type."""
-    return all(types[name](body[name]) for name in types.keys() & body.keys())
+    for name, is_right in types.items():  # noqa: SIM110  (a generator costs more than the rest)
+        if name in body and not is_right(body[name]):
+            return False
+    return True
 
 
 def ask(

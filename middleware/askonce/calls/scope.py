@@ -48,6 +48,8 @@ BODY_DIGESTS: Final = frozenset({b"content-digest", b"repr-digest", b"digest", b
 """Fields that are wrong once a body was cut (RFC 9530; RFC 3230; RFC 1864)."""
 
 _CONTROL: Final = b"cache-control"
+_NAMES: Final = 1024
+_NAME_LENGTH: Final = 64
 _SINGLE: Final = frozenset({b"host", b"content-type", b"content-encoding"})
 _JSON: Final = re.compile(
     rb"[ \t]*application/json[ \t]*(?:;[ \t]*charset=(?:utf-8|\"utf-8\")[ \t]*)?", re.IGNORECASE
@@ -88,26 +90,37 @@ def field_names(names: Iterable[str]) -> frozenset[bytes]:
     return frozenset(name.strip().lower().encode() for name in names)
 
 
-def wanted(extra: Iterable[str] = ()) -> frozenset[bytes]:
-    """Return the names of all fields that ``sift`` looks at.
-
-    Args:
-        extra: The operator's ``keyed_headers``, in any case.
-    """
-    return _SINGLE | CREDENTIALS.keys() | KEYED_HEADERS.keys() | {_CONTROL} | field_names(extra)
-
-
-def pick(headers: Iterable[Iterable[bytes]], names: frozenset[bytes]) -> Headers:
-    """Take out of a scope's header fields those that ``sift`` may want, as a hashable value.
+class Wanted(dict[bytes, bool]):
+    """Knows by its name whether ``sift`` looks at a field; remembers the names that it was asked.
 
     A name that is not in lower case, which ASGI rules out, is let through: ``sift`` will know it,
     and no credential is lost.
 
     Args:
-        headers: Pairs of name and value, as ASGI has them.
-        names: What ``wanted`` returned.
+        extra: The operator's ``keyed_headers``, in any case.
     """
-    return tuple([(n, v) for n, v in headers if n in names or not n.islower()])
+
+    def __init__(self, extra: Iterable[str] = ()) -> None:
+        names = _SINGLE | CREDENTIALS.keys() | KEYED_HEADERS.keys() | {_CONTROL}
+        super().__init__(dict.fromkeys(names | field_names(extra), True))
+
+    def __missing__(self, name: bytes) -> bool:
+        """Remember a name that is not looked at, but not any number of them."""
+        if not name.islower():
+            return True
+        if len(name) <= _NAME_LENGTH and len(self) < _NAMES:
+            self[name] = False
+        return False
+
+
+def pick(headers: Iterable[Iterable[bytes]], wanted: Wanted) -> Headers:
+    """Take out of a scope's header fields those that ``sift`` may want, as a hashable value.
+
+    Args:
+        headers: Pairs of name and value, as ASGI has them.
+        wanted: Knows which.
+    """
+    return tuple([(name, value) for name, value in headers if wanted[name]])
 
 
 def sift(headers: Headers, extra: frozenset[bytes] = frozenset()) -> Sifted:

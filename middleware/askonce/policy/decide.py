@@ -17,7 +17,7 @@ again. Here ``max-stale`` allows nothing, so ``max-age`` means the age and no mo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -192,4 +192,8 @@ def _within(window: float, directives: Directives, entry: Entry, age: float, ttl
 
 
 def _forward(why: Why, directives: Directives) -> Decision:
-    return Refuse() if directives.only_if_cached else Forward(why)
+    return _REFUSE if directives.only_if_cached else _FORWARD[why]
+
+
+_REFUSE: Final = Refuse()
+_FORWARD: Final[dict[Why, Forward]] = {why: Forward(why) for why in get_args(Why)}

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
 Fields: TypeAlias = Mapping[bytes, list[bytes]]
 """Header fields by lower-case name, each with all its values in order."""
-
-_NONE: Final[Fields] = MappingProxyType({})
 
 MAX_SECONDS: Final = float(2**31)
 """The longest time that is told apart from a longer one, in seconds (RFC 9111 section 1.2.2)."""
@@ -37,12 +34,13 @@ _OWS: Final = b" \t"
 
 def gather(headers: Headers, wanted: frozenset[bytes]) -> Fields:
     """Index the header fields with a ``wanted`` name by lower-case name, keeping every value."""
-    found = [(low, value) for name, value in headers if (low := name.lower()) in wanted]
-    # Most answers have none of the fields that a caller of this wants.
-    if not found:
-        return _NONE
+    return index([(low, value) for name, value in headers if (low := name.lower()) in wanted])
+
+
+def index(headers: Iterable[tuple[bytes, bytes]]) -> Fields:
+    """Index header fields, their names in lower case, keeping every value."""
     fields: dict[bytes, list[bytes]] = {}
-    for name, value in found:
+    for name, value in headers:
         fields.setdefault(name, []).append(value)
     return fields
 

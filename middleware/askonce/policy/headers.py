@@ -9,9 +9,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from askonce.policy.fields import Fields, gather, names
-from askonce.policy.freshness import control
-
 if TYPE_CHECKING:
     from askonce.entry import Headers
 
@@ -53,7 +50,6 @@ _DROPPED_PREFIXES: Final = (
     b"ratelimit",
     b"x-ratelimit-",
 )
-_NAMING: Final = frozenset({b"cache-control", b"connection"})
 # They describe bytes that a converted body no longer has.
 _OF_THE_BYTES: Final = frozenset(
     {
@@ -69,17 +65,17 @@ _OF_THE_BYTES: Final = frozenset(
 )
 
 
-def stored_headers(headers: Headers) -> Headers:
+def stored_headers(headers: Headers, named: frozenset[bytes] = frozenset()) -> Headers:
     """Choose the fields that are stored and replayed.
 
     Args:
         headers: The app's response fields as received.
+        named: The fields that the response itself forbids to store, in lower case.
 
     Returns:
         The fields to store, in order, duplicates kept, names in lower case. The app's request id
         is among them as ``askonce-origin-request-id``.
     """
-    named = _named(gather(headers, _NAMING))
     return tuple(
         [
             (stored, value)
@@ -111,13 +107,3 @@ def _stored_name(name: bytes) -> bytes | None:
     if name in _DROPPED or name.startswith(_DROPPED_PREFIXES):
         return None
     return _ORIGIN_REQUEST_ID if name in _REQUEST_IDS else name
-
-
-def _named(answer: Fields) -> frozenset[bytes]:
-    """Name the fields that Connection, ``no-cache="…"`` and ``private="…"`` forbid to store."""
-    if not answer:
-        return frozenset()
-    said = control(answer)
-    qualified = (*said.get("no-cache", ()), *said.get("private", ()))
-    lines = (*answer.get(b"connection", ()), *(line for line in qualified if line))
-    return frozenset(names(lines))
