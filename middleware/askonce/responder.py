@@ -38,6 +38,8 @@ class Responder:
 
     __slots__ = ("_app", "_handler", "_more", "_receive", "_scope", "_send")
 
+    _scope: Scope
+
     def __init__(
         self, app: ASGIApp, handler: CachingHandler, scope: Scope, receive: Receive, send: Send
     ) -> None:
@@ -93,7 +95,7 @@ class Responder:
         scope = self._scope
         headers: Headers = tuple(scope["headers"])
         if not isinstance(scope["headers"], list):  # ASGI allows an iterator, and it is used up
-            self._scope = dict(scope) | {"headers": list(headers)}
+            self._scope = {**scope, "headers": list(headers)}
         path: str = scope["path"]
         root: str = scope.get("root_path", "")
         raw: bytes | None = scope.get("raw_path")

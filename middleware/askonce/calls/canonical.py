@@ -79,7 +79,7 @@ def exact(value: Any) -> Any:
 
     Any exponent is safe, as no power of ten is ever worked out.
     """
-    kind: type[Any] = type(value)
+    kind: object = type(value)
     if kind is jiter.LosslessFloat:
         text = str(value)
     elif kind is float:
