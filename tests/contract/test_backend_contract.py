@@ -67,9 +67,9 @@ def test_an_entry_is_kept_to_the_end_of_its_retention_and_no_longer(
     backend: BaseCache, clock
 ) -> None:
     backend.set_entry(entry(), 1.5)
-    clock.now += 1.25
+    clock.advance(1.25)
     assert backend.get_entry("askonce:00") == entry()
-    clock.now += 0.25
+    clock.advance(0.25)
     assert backend.get_entry("askonce:00") is None
 
 
@@ -119,9 +119,9 @@ def test_values_are_safe_from_the_callers_later_changes(backend: BaseCache) -> N
 
 def test_a_ttl_of_a_fraction_of_a_second_is_kept(backend: BaseCache, clock) -> None:
     backend.set_cache("k", 1, ttl=0.5)
-    clock.now += 0.25
+    clock.advance(0.25)
     assert backend.get_cache("k") == 1
-    clock.now += 0.25
+    clock.advance(0.25)
     assert backend.get_cache("k") is None
 
 
@@ -129,13 +129,13 @@ def test_the_default_ttl_counts_where_none_is_given(backend: BaseCache, clock) -
     backend.default_ttl = 10
     backend.set_cache("default", 1)
     backend.set_cache("own", 1, ttl=20)
-    clock.now += 15
+    clock.advance(15)
     assert backend.batch_get_cache(["default", "own"]) == [None, 1]
 
 
 def test_without_any_ttl_a_value_stays(backend: BaseCache, clock) -> None:
     backend.set_cache("k", 1)
-    clock.now += 10**9
+    clock.advance(10**9)
     assert backend.get_cache("k") == 1
 
 
@@ -157,7 +157,7 @@ async def test_many_are_set_and_read_at_once_in_order(backend: BaseCache, clock)
     assert await backend.async_batch_get_cache(["c", "b", "a", "x"]) == [None, False, 2, None]
     assert backend.batch_get_cache([]) == []
     await backend.async_set_cache_pipeline([])
-    clock.now += 10
+    clock.advance(10)
     assert backend.batch_get_cache(["a", "b"]) == [None, None]
 
 
@@ -198,11 +198,11 @@ def test_a_number_that_was_set_can_be_added_to(backend: BaseCache) -> None:
 
 def test_a_counter_keeps_the_time_it_began_with(backend: BaseCache, clock) -> None:
     backend.increment_cache("n", 1, ttl=10)
-    clock.now += 6
+    clock.advance(6)
     assert backend.increment_cache("n", 1, ttl=10) == 2
-    clock.now += 3.5
+    clock.advance(3.5)
     assert backend.get_cache("n") == 2
-    clock.now += 0.5
+    clock.advance(0.5)
     assert backend.get_cache("n") is None
     assert backend.increment_cache("n", 1, ttl=10) == 1
 

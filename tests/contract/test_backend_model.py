@@ -116,7 +116,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.25, 0.5, 1.0, 2.0]))
     def wait(self, seconds: float) -> None:
-        self.clock.now += seconds
+        self.clock.advance(seconds)
 
     @rule()
     def reconnect(self) -> None:
@@ -126,5 +126,5 @@ class Model(RuleBasedStateMachine):
 def test_a_backend_is_a_dict_with_a_clock(kind, clock) -> None:
     run_state_machine_as_test(
         lambda: Model(kind, clock),
-        settings=settings(max_examples=30, stateful_step_count=30, deadline=None),
+        settings=settings(max_examples=kind.examples, stateful_step_count=30, deadline=None),
     )

@@ -79,12 +79,11 @@ def exact(value: Any) -> Any:
 
     Any exponent is safe, as no power of ten is ever worked out.
     """
-    kind: object = type(value)
-    if kind is jiter.LosslessFloat:
+    if type(value) is jiter.LosslessFloat:
         text = str(value)
-    elif kind is float:
+    elif type(value) is float:
         text = repr(value)
-    elif kind is int and _NATIVE_BITS < value.bit_length() <= _WRITABLE_BITS:
+    elif type(value) is int and _NATIVE_BITS < value.bit_length() <= _WRITABLE_BITS:
         text = str(value)
     else:
         return value
