@@ -20,7 +20,7 @@ ALLOWED = {
     "stale_if_error": "seconds, 0 or more, fractions allowed",
     "coalesce_timeout": "seconds, 0 or more, fractions allowed",
     "mode": "default_on or default_off",
-    "type": "local or disk",
+    "type": "local, disk, redis, s3 or dual",
     "respect_response_cache_control": "auto, always or never",
     "supported_call_types": "a list of completion and text_completion",
     "routes": "a JSON object, path to completion or text_completion",
@@ -45,6 +45,12 @@ ALLOWED = {
     '[{"host": "…", "port": 6379}]',
     "ssl_cert_reqs": "none, optional or required",
     "redis_flush_size": "a whole number, 1 or more",
+    "redis_credential_provider": "an import path, module:function",
+    "redis_max_connections": "a whole number, 1 or more",
+    "redis_connect_timeout": "seconds, 0 or more, fractions allowed",
+    "redis_retries": "a whole number, 0 or more",
+    "redis_health_check_interval": "seconds, 0 or more, fractions allowed",
+    "redis_protocol": "2 or 3",
     "s3_config": "a JSON object",
     "s3_verify": "true, false or the path of a CA bundle",
     "disk_cache_dir": "a directory",
@@ -111,6 +117,12 @@ WRONG_TEXTS = [
     ("sentinel_nodes", '[{"host": "a"}]', ""),
     ("ssl_cert_reqs", "CERT_NONE", ""),
     ("redis_flush_size", "0", ""),
+    ("redis_credential_provider", "provider", "'provider' is not of that form"),
+    ("redis_max_connections", "0", ""),
+    ("redis_connect_timeout", "-1", ""),
+    ("redis_retries", "-1", ""),
+    ("redis_health_check_interval", "soon", ""),
+    ("redis_protocol", "4", ""),
     ("s3_config", "[]", ""),
     ("s3_config", '{"a":1,"a":2}', 'not JSON, Detected duplicate key "a" at line 1 column 12'),
     ("s3_config", '{"a": NaN}', "not JSON, expected value at line 1 column 7"),
@@ -140,15 +152,12 @@ WRONG_ARGUMENTS: list[tuple[str, Any, str, str]] = [
     ("password", 1234, "********", ""),
 ]
 
-BACKENDS = "this version has local and disk"
+BACKENDS = "this version has local, disk, redis, s3 and dual"
 CALLS = "this version has completion and text_completion"
 NOTHING = "this version has no such thing"
 
 # Field, text, and what this version says of what it lacks.
 NOT_HERE = [
-    ("type", "redis", f"{BACKENDS}; Redis comes in a later one"),
-    ("type", "s3", f"{BACKENDS}; S3 comes in a later one"),
-    ("type", "dual", f"{BACKENDS}; memory before Redis comes in a later one"),
     *(
         ("type", name, f"{BACKENDS}; answering by meaning comes in a later one")
         for name in ("redis-semantic", "qdrant-semantic", "local-semantic")

@@ -32,7 +32,7 @@ _TTL_FIELD = {
     "redis-semantic": "default_in_redis_ttl",
 }
 # A backend on the network must answer sooner than asking the model again would.
-_BACKEND_TIMEOUT = {"disk": 0.25, "redis": 0.1, "dual": 0.1, "redis-semantic": 0.1, "s3": 0.5}
+_BACKEND_TIMEOUT = {"disk": 0.25, "redis": 0.05, "dual": 0.05, "redis-semantic": 0.1, "s3": 1.0}
 
 
 class UnknownSettingWarning(UserWarning):

@@ -51,6 +51,19 @@ _TIMES = (
     Line("max_ttl", "86400"),
     Line("stale_if_error", "600"),
 )
+_REDIS = (
+    _NAMESPACE,
+    *_TIMES,
+    Line("backend_timeout", "0.05", "A slow server costs a request no more than that."),
+    Line("redis_max_connections", "100"),
+    Line("max_response_bytes", "8MiB"),
+)
+_TLS = (
+    Line("ssl", "true"),
+    Line("ssl_ca_certs", "/etc/ssl/certs/ca-certificates.crt"),
+    Line("ssl_certfile", "/etc/askonce/client.crt"),
+    Line("ssl_keyfile", "/etc/askonce/client.key"),
+)
 _OFFERED = (
     Line("stale_while_revalidate", "60"),
     Line("mode", "default_off"),
@@ -75,8 +88,8 @@ PROFILES = {
     ),
     "disk": Profile(
         "answers in a directory",
-        "The processes of one machine share answers, and a restart keeps them. Needs  pip "
-        "install 'askonce[disk]'",
+        "The processes of one machine share answers, and a restart keeps them. Needs the extra "
+        "askonce[disk].",
         (
             Line("type", "disk"),
             Line(
@@ -91,6 +104,72 @@ PROFILES = {
             Line("max_response_bytes", "8MiB"),
         ),
         _OFFERED,
+    ),
+    "redis": Profile(
+        "answers on a Redis or Valkey server",
+        "All processes of all machines share answers. Needs the extra askonce[redis].",
+        (
+            Line("type", "redis"),
+            Line("redis_url", "redis://localhost:6379/0", "With a user: redis://user:password@…"),
+            *_REDIS,
+        ),
+        (*_TLS, Line("redis_credential_provider", "myapp.identity:provider"), *_OFFERED),
+    ),
+    "redis-cluster": Profile(
+        "answers on a Redis Cluster",
+        "All processes share answers, and the keys are spread over many servers. Needs the extra "
+        "askonce[redis].",
+        (
+            Line("type", "redis"),
+            Line("redis_startup_nodes", '[{"host":"10.0.0.1","port":6379}]', "One is enough."),
+            *_REDIS,
+        ),
+        (Line("username", "askonce"), Line("password", "change-me"), *_TLS, *_OFFERED),
+    ),
+    "redis-sentinel": Profile(
+        "answers on Redis behind Sentinels",
+        "All processes share answers; where the primary fails, its successor is found. Needs the "
+        "extra askonce[redis].",
+        (
+            Line("type", "redis"),
+            Line("sentinel_nodes", '[["10.0.0.1",26379],["10.0.0.2",26379],["10.0.0.3",26379]]'),
+            Line("service_name", "mymaster"),
+            *_REDIS,
+        ),
+        (Line("username", "askonce"), Line("password", "change-me"), *_TLS, *_OFFERED),
+    ),
+    "dual": Profile(
+        "answers in memory, and on Redis behind it",
+        "What is asked for often is answered from memory, the rest from Redis; what one process "
+        "deletes, every other forgets. Needs the extra askonce[redis].",
+        (
+            Line("type", "dual"),
+            Line("redis_url", "redis://localhost:6379/0", "With a user: redis://user:password@…"),
+            Line("default_in_memory_ttl", "600"),
+            Line("memory_max_bytes", "256MiB", "Every worker process takes as much."),
+            *_REDIS,
+        ),
+        (*_TLS, *_OFFERED),
+    ),
+    "s3": Profile(
+        "answers in a bucket",
+        "For answers that are dear and many: storage costs little and a look-up some tens of "
+        "milliseconds. Needs the extra askonce[s3].",
+        (
+            Line("type", "s3"),
+            Line("s3_bucket_name", "my-answers"),
+            Line("s3_region_name", "eu-central-1"),
+            Line("s3_path", "askonce"),
+            _NAMESPACE,
+            *_TIMES,
+            Line("backend_timeout", "1"),
+            Line("max_response_bytes", "8MiB"),
+        ),
+        (
+            Line("s3_endpoint_url", "http://localhost:8333"),
+            Line("s3_config", '{"s3":{"addressing_style":"path"}}'),
+            *_OFFERED,
+        ),
     ),
 }
 """File name without ``.env`` to profile, one for every backend that this version has."""

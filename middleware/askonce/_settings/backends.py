@@ -29,7 +29,7 @@ class Redis(BaseSettings):
         description="The server's port. Falls back on `REDIS_PORT`; a Kubernetes service link "
         "(`tcp://…`) does not count.",
     )
-    db: kinds.Database | None = Field(None, description="The number of the database.")
+    db: kinds.Natural | None = Field(None, description="The number of the database.")
     username: kinds.Text | None = Field(None, description="The user of Redis's access control.")
     password: kinds.Secret | None = Field(
         None, description="Its password. Falls back on `REDIS_PASSWORD`."
@@ -55,6 +55,31 @@ class Redis(BaseSettings):
     )
     redis_flush_size: kinds.Count | None = Field(
         None, description="Write answers in batches of this many. Not set: each at once."
+    )
+    redis_credential_provider: kinds.ImportPath | None = Field(
+        None,
+        description="A function without parameters, or a class, that makes redis-py's "
+        "`CredentialProvider`: for the identities of a cloud instead of a password.",
+    )
+    redis_max_connections: kinds.Count = Field(
+        100, description="The most connections that one process opens."
+    )
+    redis_connect_timeout: kinds.Seconds = Field(
+        1.0,
+        description="For how long a connection may take to be made. Requests do not wait for "
+        "it longer than `backend_timeout`; it is made behind them.",
+    )
+    redis_retries: kinds.Natural = Field(
+        1,
+        description="How often a command is sent again, after a moment, where its connection "
+        "broke.",
+    )
+    redis_health_check_interval: kinds.Seconds = Field(
+        30.0,
+        description="A connection that was idle for longer is tried before it is used. 0: never.",
+    )
+    redis_protocol: kinds.RedisProtocol = Field(
+        3, description="The version of RESP; a server that knows only 2 is spoken to in that."
     )
 
 

@@ -25,7 +25,8 @@ class What(BaseSettings):
     type: kinds.BackendType = Field(
         "local",
         description="Where answers are kept: `local` in this process's memory, `disk` in a "
-        "directory that the processes of one machine share.",
+        "directory that the processes of one machine share, `redis` on a Redis or Valkey server, "
+        "cluster or behind Sentinels, `s3` in a bucket, `dual` in memory before Redis.",
     )
     mode: kinds.ModeName = Field(
         "default_on",
@@ -63,7 +64,9 @@ class HowLong(BaseSettings):
         None, description="The longest ttl there is: it caps a client's, and `ttl` itself."
     )
     default_in_memory_ttl: kinds.Seconds | None = Field(
-        None, description="Replaces `ttl` where that is not set and `type` is `local`."
+        None,
+        description="Replaces `ttl` where that is not set and `type` is `local`; under `dual`, "
+        "the longest that an answer stays in memory.",
     )
     default_in_redis_ttl: kinds.Seconds | None = Field(
         None, description="Replaces `ttl` where that is not set and `type` is one on Redis."
@@ -155,7 +158,7 @@ class AtTheSameTime(BaseSettings):
     backend_timeout: kinds.Seconds | None = Field(
         None,
         description="For how long a backend may take; after that the request is a miss. Not "
-        "set: 0.25 for `disk`, none for `local`.",
+        "set: 0.05 for `redis` and `dual`, 0.25 for `disk`, 1 for `s3`, none for `local`.",
     )
 
 

@@ -116,12 +116,19 @@ Count = Annotated[
     Says("a whole number, 1 or more"),
     WithJsonSchema({"type": "integer", "minimum": 1}),
 ]
-Database = Annotated[
+Natural = Annotated[
     int,
     BeforeValidator(no_bool),
     Field(ge=0),
     Says("a whole number, 0 or more"),
     WithJsonSchema({"type": "integer", "minimum": 0}),
+]
+RedisProtocol = Annotated[
+    int,
+    BeforeValidator(no_bool),
+    Field(ge=2, le=3),
+    Says("2 or 3"),
+    WithJsonSchema({"type": "integer", "minimum": 2, "maximum": 3}),
 ]
 Port = Annotated[
     int,

@@ -59,9 +59,6 @@ class Reserved(NamedTuple):
 
 
 RESERVED = (
-    Reserved("type", "redis", "Redis comes in a later one"),
-    Reserved("type", "s3", "S3 comes in a later one"),
-    Reserved("type", "dual", "memory before Redis comes in a later one"),
     Reserved("type", "redis-semantic", "answering by meaning comes in a later one"),
     Reserved("type", "qdrant-semantic", "answering by meaning comes in a later one"),
     Reserved("type", "local-semantic", "answering by meaning comes in a later one"),
