@@ -6,6 +6,7 @@ lines broken at some width, and as JSON if asked.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import warnings
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from askonce._check import Report, check
 from askonce._documents import reference
 from askonce._settings import names, show
 from askonce._settings.groups import GROUPS
@@ -63,6 +65,8 @@ def _settings(
 ) -> None:
     """Show the settings in effect, and where each one came from."""
     if write is not None:
+        if as_json:
+            raise typer.BadParameter("either --json or --write")
         _write(write)
         return
     settings = _load()
@@ -70,6 +74,31 @@ def _settings(
         typer.echo(json.dumps(_as_json(settings), indent=2, ensure_ascii=False))
         return
     _print_settings(settings, Console(highlight=False))
+
+
+@app.command("check")
+def _check(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Try the backend: connect, write, read and delete a probe, and time it."""
+    report = asyncio.run(check(_load()))
+    if as_json:
+        typer.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
+    else:
+        _print_report(report)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _print_report(report: Report) -> None:
+    if not report.ok:
+        typer.secho(f"askonce: {report.message}", fg="red", err=True)
+        return
+    typer.secho(f"ok  {report.message}", fg="green")
+    limit = "no limit" if report.limit is None else f"{report.limit * 1000:g} ms allowed"
+    typer.echo(f"    a look-up takes {(report.round_trip or 0) * 1000:.3g} ms ({limit})")
+    for advice in report.advice:
+        typer.secho(f"warning: {advice}", fg="yellow", err=True)
 
 
 def _load() -> CacheSettings:
