@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from askonce import CacheMiddleware, CacheSettings
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -182,3 +184,8 @@ async def read(receive: Receive) -> bytes:
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(parts)
+
+
+def wrap(app: ASGIApp, **settings: Any) -> CacheMiddleware:
+    """The cache around an app."""
+    return CacheMiddleware(app, CacheSettings(**settings))
