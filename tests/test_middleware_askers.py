@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import gc
+import sys
+import tracemalloc
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -38,6 +42,14 @@ async def test_namespaces_are_apart() -> None:
     assert "hit" in (await call(cached, chat_body(), headers=in_a)).cache_status
     both = await call(cached, chat_body(cache={"namespace": "a"}), headers=in_b)
     assert both.cache_status == "askonce; fwd=bypass; detail=namespace-conflict"
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.types import Receive, Scope, Send
+
+    from askonce import CacheMiddleware
 
 
 CREDENTIALS = [
@@ -132,13 +144,75 @@ async def test_a_rewritten_path_is_keyed_beside_the_one_that_was_sent() -> None:
         assert "miss" in (await call(cached, chat_body(), scope=scope)).cache_status
 
 
-async def test_mounts_are_apart_whether_or_not_the_path_keeps_the_root_path() -> None:
+@pytest.mark.parametrize("path", ["", "/a", "/b"])
+async def test_mounts_are_apart_whatever_their_paths_begin_with(path: str) -> None:
     cached = wrap(Dictated())
-    for tenant in ("/a", "/b"):
-        scope = http_scope(root_path=tenant)
+    for tenant in ("", "/", "/a", "/b", "/v", "/v1"):
+        scope = http_scope(path + CHAT, root_path=tenant)
         assert "miss" in (await call(cached, chat_body(), scope=scope)).cache_status
-        whole = http_scope(tenant + CHAT, root_path=tenant)
-        assert "hit" in (await call(cached, chat_body(), scope=whole)).cache_status
+        assert "hit" in (await call(cached, chat_body(), scope=scope)).cache_status
+
+
+async def test_a_path_whose_mount_makes_it_another_call_is_read_anew() -> None:
+    routes = {"/custom": "completion", "/v1/custom": "text_completion"}
+    cached = wrap(Dictated(), routes=routes)
+    first = http_scope("/custom", root_path="/v1")
+    assert "miss" in (await call(cached, chat_body(), scope=first)).cache_status
+    body = b'{"model": "m", "prompt": "hi", "messages": []}'
+    for scope in (http_scope("/custom"), http_scope("/v1/custom")):
+        assert "miss" in (await call(cached, body, scope=scope)).cache_status
+
+
+async def test_the_operators_rule_and_the_key_see_headers_that_come_as_an_iterator(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def tenant(scope: dict[str, Any]) -> str:
+        return dict(scope["headers"]).get(b"x-tenant", b"").decode()
+
+    monkeypatch.setitem(sys.modules, "own_rules", SimpleNamespace(tenant=tenant))
+    cached = wrap(Dictated(), caller_id="own_rules:tenant")
+    for token in (b"Bearer a", b"Bearer b"):
+        scope = http_scope()
+        scope["headers"] = iter([*scope["headers"], (b"authorization", token)])
+        assert "miss" in (await call(cached, chat_body(), scope=scope)).cache_status
+
+
+async def grown(app: CacheMiddleware, asked: Iterable[tuple[Scope, bytes]]) -> int:
+    """Bytes that stay in memory after many requests."""
+    await call(app, chat_body())
+    tracemalloc.start()
+    for scope, body in asked:
+        await call(app, body, scope=scope)
+    gc.collect()
+    size = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return size
+
+
+async def test_strangers_header_fields_are_forgotten_again() -> None:
+    async def forgetful(scope: Scope, receive: Receive, send: Send) -> None:
+        await Dictated()(scope, receive, send)
+
+    cached = wrap(forgetful, memory_max_bytes=10_000)
+    cookies = (http_scope(headers=[("cookie", f"{n}{'x' * 60_000}")]) for n in range(500))
+    assert await grown(cached, ((scope, chat_body(n=1)) for scope in cookies)) < 12_000_000
+
+
+async def test_wrong_cache_objects_are_forgotten_again() -> None:
+    cached = wrap(Dictated())
+    wrong = {"x": [[]] * 30_000}
+    bodies = (chat_body(cache=wrong, seed=number) for number in range(60))
+    assert await grown(cached, ((http_scope(), body) for body in bodies)) < 12_000_000
+
+
+async def test_an_endless_namespace_is_none() -> None:
+    cached = wrap(Dictated())
+    refused = await call(cached, chat_body(cache={"namespace": "x" * 257}))
+    assert refused.status == 400
+    assert "256" in refused.json["error"]["message"]
+    told = await call(cached, chat_body(), headers=[("cache-control", f"namespace={'x' * 257}")])
+    assert told.cache_status == "askonce; fwd=bypass; detail=namespace-conflict"
+    assert "miss" in (await call(cached, chat_body(cache={"namespace": "x" * 256}))).cache_status
 
 
 @pytest.mark.parametrize("asked", [{}, {"metadata": {"a": "b"}}, {"user": "u"}])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 from typing import Any
 
 import pytest
 
+from askonce import coding
 from support.asgi import (
     QUESTION,
     Dictated,
@@ -161,3 +163,40 @@ async def test_a_number_that_reading_would_change_is_not_cached(number: str) -> 
     assert answered.cache_status == "askonce; fwd=bypass; detail=number-range"
     assert b"cache" not in app.bodies[0]
     assert number.encode() in app.bodies[0]
+
+
+async def test_a_compressed_body_is_read_off_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read_in: list[int] = []
+
+    def noted(*args: Any) -> bytes | None:
+        read_in.append(threading.get_ident())
+        return coding.decoded(*args)
+
+    monkeypatch.setattr("askonce.questions.decoded", noted)
+    monkeypatch.setattr("askonce.recording.decoded", noted)
+    packed = [(b"content-type", b"application/json"), (b"content-encoding", b"gzip")]
+    cached = wrap(Dictated(headers=packed, body=(gzip.compress(completion()),)))
+    scope = http_scope(headers=[("content-encoding", "gzip")])
+    answered = await call(cached, gzip.compress(chat_body()), scope=scope)
+    assert answered.cache_status == "askonce; fwd=miss; stored"
+    assert len(read_in) == 2
+    assert threading.get_ident() not in read_in
+
+
+async def test_a_body_may_be_any_bytes() -> None:
+    app = Dictated()
+    cached = wrap(app)
+    for verdict in ("miss", "hit"):
+        answered = await call(cached, [bytearray(chat_body())])
+        assert verdict in answered.cache_status
+    assert app.bodies == [chat_body()]
+
+
+async def test_header_fields_of_a_wrong_type_are_the_apps_to_answer() -> None:
+    scope = http_scope()
+    scope["headers"].append((bytearray(b"x"), bytearray(b"y")))
+    answered = await call(wrap(Dictated()), chat_body(), scope=scope)
+    assert answered.cache_status == "askonce; fwd=bypass; detail=internal-error"
+    assert answered.body == completion()

@@ -92,6 +92,8 @@ SAMPLES: dict[str, tuple[str, Any, Any]] = {
         {"retries": {"total": 1}},
     ),
     "disk_cache_dir": ("/var/x", "/var/x", Path("/var/x")),
+    "disk_max_bytes": ("1MiB", 1048576, 1048576),
+    "disk_culling": ("least-recently-used", "least-recently-used", "least-recently-used"),
     "similarity_threshold": ("0.9", 0.9, 0.9),
     "qdrant_api_base": ("http://q", "http://q", "http://q"),
     "qdrant_api_key": ("k", "k", SecretStr("k")),
@@ -99,6 +101,7 @@ SAMPLES: dict[str, tuple[str, Any, Any]] = {
     "qdrant_quantization_config": ("scalar", "scalar", "scalar"),
     "expose_key": ("yes", True, True),
     "admin_token": ("", None, None),
+    "mark_hits": ("true", True, True),
     "log_content": ("false", False, False),
 }
 EACH_FIELD = pytest.mark.parametrize("field", SAMPLES)

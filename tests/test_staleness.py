@@ -165,8 +165,7 @@ async def test_nothing_of_a_failure_passes_once_a_stale_answer_stands_in(clock: 
         raise RuntimeError("after all")
 
     cached._app = failing
-    with pytest.raises(RuntimeError, match="after all"):
-        await call(cached, chat_body())
+    assert content(await call(cached, chat_body())) == "old"
     cached._app = app
     app.status = 503
     app.body = (b"broken", b"")

@@ -10,27 +10,33 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
-from askonce.calls.base import Ask
+import msgspec
+
+from askonce import noting
+from askonce.calls.base import Ask, Bypass
 from askonce.calls.registry import CALL_TYPES, Router
+from askonce.disabled import is_disabled
 from askonce.entry import Entry
 from askonce.heads import Heads
 from askonce.outcomes import Forward, Outcome, Passing
+from askonce.parts import Parts
 from askonce.policy import decide as deciding
 from askonce.policy import status
 from askonce.policy.decide import Refuse, Serve, ServeStale, decide
-from askonce.policy.directives import DirectiveError, Directives, read
-from askonce.questions import Journey, Question, Questions, Request, Sender, label
+from askonce.policy.directives import SILENT, DirectiveError, Directives, read
+from askonce.questions import Journey, Label, Question, Questions, Request, Sender, label
 from askonce.recording import Recording
 from askonce.renditions import INLINE_BYTES, Renditions
 from askonce.replies import Reply, Stored, only_if_cached, replay, wrong_cache_object
 from askonce.wishes import key_options, policy_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from askonce.caching.caching import Cache
+    from askonce.caching._replaced import Replaced
+    from askonce.caching.caching import Cache, Failed
     from askonce.settings import CacheSettings
 
 
@@ -44,6 +50,7 @@ class CachingHandler:
 
     Attributes:
         route: Given a path and a root path, the route, or None if the path is not ours.
+        nobody: The sender of a request without header fields.
     """
 
     def __init__(
@@ -62,27 +69,31 @@ class CachingHandler:
             settings.max_request_bytes,
         )
         self._renditions = Renditions()
+        self.nobody = self._questions.sender(())
 
     async def arrive(self, request: Request) -> Outcome | None:
-        """Say what to do with a request; None if it is not ours."""
+        """Say what to do with a request; None if the cache is to leave it untouched."""
+        if is_disabled():
+            return None
         sender = self._questions.sender(request.headers)
         named = label(request, sender)
-        question = self._questions.recall(named)
-        if question is None:
-            if len(request.body) <= INLINE_BYTES:
-                question = self._questions.read(request, sender, named)
-            else:
-                question = await asyncio.to_thread(self._questions.read, request, sender, named)
+        question = self._questions.recall(named) or await self._read(request, sender, named)
         journey = self._journey(request, sender, question)
         if not isinstance(journey, Journey):
             return journey
-        key = self._questions.key(journey)
         cache = self.cache
-        found = cache.find(key) if cache.in_process else await cache.lookup(key)
+        found: Entry | Failed | Bypass | None
+        if cache.replaced is None:
+            key = self._questions.key(journey)
+            found = (
+                cache.find(key) if cache.in_process else cache.look(key) or await cache.fetch(key)
+            )
+        else:
+            key, found = await self._found_by_parts(journey, cache.replaced)
         if found is None:
             return self._decided(journey, key, None)
         if not isinstance(found, Entry):
-            return self._decided(journey, key, None, "backend-error")
+            return self._not_found(journey, key, found)
         ask, call = journey.ask, question.call
         if found.shape == ask.shape and found.usage_due == ask.usage_due:
             rendition = call.render(found, ask)
@@ -90,6 +101,27 @@ class CachingHandler:
             rendition = await self._renditions.convert(found, call, ask)
         # An entry that cannot be had in the shape asked for is as good as none.
         return self._decided(journey, key, Stored(found, rendition) if rendition else None)
+
+    async def _read(self, request: Request, sender: Sender, named: Label) -> Question:
+        if len(request.body) <= INLINE_BYTES:
+            return self._questions.read(request, sender, named)
+        return await asyncio.to_thread(self._questions.read, request, sender, named)
+
+    async def _found_by_parts(
+        self, journey: Journey, replaced: Replaced
+    ) -> tuple[str, Entry | Failed | Bypass | None]:
+        """The key of a request and what is there, where parts of the cache were replaced."""
+        parts = self._parts(journey, replaced)
+        text = await parts.key_text()
+        if isinstance(text, Bypass):
+            return "", text
+        key = self._questions.key(journey, text)
+        return key, await parts.find(key, self._clock(), self._options.ttl)
+
+    def _not_found(self, journey: Journey, key: str, why: Failed | Bypass) -> Outcome:
+        if isinstance(why, Bypass):
+            return self._bypass(why.reason, journey.request, journey.spoken, journey.question.cut)
+        return self._decided(journey, key, None, "backend-error")
 
     def _journey(
         self, request: Request, sender: Sender, question: Question
@@ -99,8 +131,10 @@ class CachingHandler:
         if ask is None:
             return None
         if question.control is not None:
-            merged = read(sender.sifted.control, question.control)
+            merged = _merged(sender, question.control)
             if isinstance(merged, DirectiveError):
+                if request.observation is not None:
+                    request.observation.ends("invalid", "invalid-cache-control")
                 return wrong_cache_object(question.call, f"cache.{merged.member}", merged.message)
             spoken = merged
         if not isinstance(ask, Ask):
@@ -110,9 +144,38 @@ class CachingHandler:
             return self._bypass(reason, request, spoken, question.cut)
         return Journey(request, sender, question, ask, spoken)
 
+    def judge(
+        self, journey: Journey, key: str, found: Entry | Failed | None, *, waits: bool
+    ) -> Outcome:
+        """Say what to do with a call without HTTP, once it was looked up.
+
+        Args:
+            journey: The call.
+            key: The physical key of its result.
+            found: What was found.
+            waits: True if a stale result is no good, as nobody could fetch a fresh one behind it.
+        """
+        if not isinstance(found, Entry):
+            return self._decided(journey, key, None, "backend-error" if found else None)
+        rendition = journey.question.call.render(found, journey.ask)
+        stored = Stored(found, rendition) if rendition else None
+        outcome = self._decided(journey, key, stored)
+        if waits and isinstance(outcome, Forward) and outcome.meanwhile is not None:
+            if journey.request.observation is not None:
+                journey.request.observation.is_asked_on(outcome.why, None)
+            return msgspec.structs.replace(outcome, meanwhile=None, stored=stored)
+        return outcome
+
     def record(self, forward: Forward) -> Recording:
         """Return what has to be told of the app's answer."""
-        return Recording(forward, self.cache, self._heads, self._options, self._clock)
+        recording = Recording(forward, self.cache, self._heads, self._options, self._clock)
+        replaced, journey = self.cache.replaced, forward.journey
+        if replaced is not None and journey.request.path:
+            recording.keeper = self._parts(journey, replaced)
+        return recording
+
+    def _parts(self, journey: Journey, replaced: Replaced) -> Parts:
+        return Parts(self.cache, replaced, journey, self._questions)
 
     def instead(self, forward: Forward, status_code: int | None) -> Reply | None:
         """Return the stale answer that stands in for a failure of the app, if one may.
@@ -131,6 +194,8 @@ class CachingHandler:
             return None
         age = now - stored.entry.stored_at
         left = stored.entry.ttl - age
+        if journey.request.observation is not None:
+            noting.stands_in(journey.request.observation, stored.entry, age, status_code)
         member = status.forward("stale", status=status_code, ttl=left, detail="stale-if-error")
         return replay(stored, member, age)
 
@@ -144,6 +209,10 @@ class CachingHandler:
         spoken = self._questions.sender(request.headers).spoken
         return self._bypass(reason, request, spoken, None)
 
+    def failed(self, request: Request) -> Outcome:
+        """Say what to do with a request that could not be taken through the cache."""
+        return self._bypass("internal-error", request, SILENT, None)
+
     def _barred(self, request: Request, sender: Sender, spoken: Directives) -> str | None:
         if not isinstance(request.caller, tuple):
             return request.caller.reason
@@ -154,6 +223,9 @@ class CachingHandler:
     def _bypass(
         self, reason: str, request: Request, spoken: Directives, cut: bytes | None
     ) -> Outcome:
+        self.cache.count_bypass()
+        if request.observation is not None:
+            noting.bypassed(request.observation, reason, spoken)
         if spoken.only_if_cached:
             return only_if_cached(request.route.call)
         return Passing(status.forward("bypass", detail=reason), cut)
@@ -165,6 +237,8 @@ class CachingHandler:
         entry = stored.entry if stored else None
         headers = journey.request.headers
         decision = decide(journey.spoken, entry, headers, now, self._options)
+        if journey.request.observation is not None:
+            noting.decided(journey, key, entry, decision, detail)
         shown, cut = key if self._expose_key else None, journey.question.cut
         match decision:
             case Serve():
@@ -182,6 +256,14 @@ class CachingHandler:
                 return only_if_cached(journey.question.call)
             case _:
                 assert_never(decision)
+
+
+def _merged(
+    sender: Sender, control: Mapping[str, Any] | DirectiveError
+) -> Directives | DirectiveError:
+    if isinstance(control, DirectiveError):
+        return control
+    return read(sender.sifted.control, control)
 
 
 def _router(settings: CacheSettings) -> Router:

@@ -8,6 +8,7 @@ are bounded.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
@@ -18,12 +19,13 @@ from askonce.calls.base import Ask, Bypass, CallType, KeyOptions, Route
 from askonce.coding import decoded
 from askonce.memo import Memo
 from askonce.policy import directives
-from askonce.policy.directives import Directives
+from askonce.policy.directives import DirectiveError, Directives
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from askonce.entry import Headers
+    from askonce.observe.observation import Observation
 
 MEMO_BYTES: Final = 32 * 1024 * 1024
 SENDER_BYTES: Final = 8 * 1024 * 1024
@@ -32,10 +34,10 @@ _OVERHEAD: Final = 1024
 """Bytes that anything remembered is taken to weigh beside what it was read from."""
 
 
-Label: TypeAlias = tuple[str, str, bytes, bytes, bytes, bytes, bytes]
+Label: TypeAlias = tuple[str, str | None, str, str, str, bytes, bytes, bytes, bytes, bytes]
 """All that a question is read from."""
-Asking: TypeAlias = tuple["Sender", tuple[str, ...] | UnknownCaller, str | None]
-"""Who asks, and in which namespace."""
+Asking: TypeAlias = tuple[int, tuple[str, ...] | UnknownCaller, str | None]
+"""Who asks, by the sender's number and the caller, and in which namespace."""
 
 
 class Request(msgspec.Struct, gc=False):
@@ -44,12 +46,14 @@ class Request(msgspec.Struct, gc=False):
     Args:
         route: What ``route`` of the handler found for its path.
         method: The HTTP method.
-        path: The path as the app sees it, with the root path that it is mounted at.
+        path: The path as the app sees it.
         raw_path: The path as it was sent, where decoding it may have lost a difference.
         query: The query string, without its question mark.
         headers: The header fields in order, names in lower case.
         body: The whole body as it was sent.
         caller: What tells this caller from others beyond the header fields, or why nobody can.
+        root_path: Where the app is mounted. Frameworks differ in whether ``path`` begins with it.
+        observation: Where to write down what happens; None if nobody wants to know.
     """
 
     route: Route
@@ -60,18 +64,22 @@ class Request(msgspec.Struct, gc=False):
     headers: Headers
     body: bytes
     caller: tuple[str, ...] | UnknownCaller = NOBODY
+    root_path: str = ""
+    observation: Observation | None = None
 
 
 class Sender(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """What a request's header fields say. Compared by identity: it is a part of memo keys.
+    """What a request's header fields say.
 
     Args:
         sifted: The fields that matter, sorted by what they matter for.
         spoken: What Cache-Control says, for a body without a ``cache`` object.
+        number: No other sender has it, ever: memories name a sender by it, and keep none alive.
     """
 
     sifted: scope.Sifted
     spoken: Directives
+    number: int
 
 
 class Question(msgspec.Struct, eq=False, gc=False):
@@ -80,14 +88,14 @@ class Question(msgspec.Struct, eq=False, gc=False):
     Args:
         call: The call type that read it.
         outcome: An Ask, why it is not cacheable, or None if it is not ours.
-        control: The raw ``cache`` object, or None.
+        control: The raw ``cache`` object, what is wrong with it, or None if there is none.
         cut: The body without its ``cache`` object and decoded; None if it goes on as it came.
         asked: Who asked it last, and the key of the answer.
     """
 
     call: CallType
     outcome: Ask | Bypass | None
-    control: Mapping[str, Any] | None
+    control: Mapping[str, Any] | DirectiveError | None
     cut: bytes | None
     asked: tuple[Asking, str] | None = None
 
@@ -131,6 +139,7 @@ class Questions:
         self._senders: Memo[Headers, Sender] = Memo(SENDER_BYTES)
         self._questions: Memo[Label, Question] = Memo(MEMO_BYTES)
         self._makers: Memo[tuple[object, ...], keys.KeyMaker] = Memo(MAKER_BYTES)
+        self._numbers = itertools.count()
 
     def sender(self, headers: Headers) -> Sender:
         """Read the header fields of a request."""
@@ -141,7 +150,7 @@ class Questions:
         sifted = scope.sift(fields, self._extra)
         spoken = directives.read(sifted.control, None)
         assert isinstance(spoken, Directives)  # only a body can be in error
-        sender = Sender(sifted, spoken)
+        sender = Sender(sifted, spoken, next(self._numbers))
         weight = _OVERHEAD + sum(len(name) + len(value) for name, value in fields)
         self._senders.put(fields, sender, weight)
         return sender
@@ -153,7 +162,7 @@ class Questions:
     def read(self, request: Request, sender: Sender, label: Label) -> Question:
         """Read the body of a request. Pure but for the memory."""
         question = self._question(request, sender.sifted.content_encoding)
-        weight = _OVERHEAD + len(request.body) + len(question.cut or b"")
+        weight = _weight(request) + len(request.body) + len(question.cut or b"")
         self._questions.put(label, question, weight)
         return question
 
@@ -170,11 +179,21 @@ class Questions:
             return Question(call, None, None, None)
         if not parsed.exact:
             outcome = Bypass("number-range")
-        return Question(call, outcome, parsed.control, parsed.cut)
+        # A wrong object may be of any size, and only what is wrong with it is told.
+        wrong = parsed.control and directives.read((), parsed.control)
+        control = wrong if isinstance(wrong, DirectiveError) else parsed.control
+        return Question(call, outcome, control, parsed.cut)
 
-    def key(self, journey: Journey) -> str:
-        """Return the physical key of a request's answer, ``<namespace>:<hex>``."""
-        asking = (journey.sender, journey.request.caller, journey.spoken.namespace)
+    def key(self, journey: Journey, text: str | None = None) -> str:
+        """Return the physical key of a request's answer, ``<namespace>:<hex>``.
+
+        Args:
+            journey: The request.
+            text: What stands for its body; None: the body's digest.
+        """
+        asking = (journey.sender.number, journey.request.caller, journey.spoken.namespace)
+        if text is not None:
+            return self._maker(journey, asking).key(text)
         asked = journey.question.asked
         if asked is not None and asked[0] == asking:
             return asked[1]
@@ -184,41 +203,76 @@ class Questions:
 
     def _maker(self, journey: Journey, asking: Asking) -> keys.KeyMaker:
         request, call = journey.request, journey.question.call
-        place = (request.route, request.method, request.path, request.raw_path, request.query)
-        known = self._makers.get((asking, place, call.name))
+        name = (
+            asking,
+            call.name,
+            request.route.deployment,
+            request.method,
+            request.root_path,
+            request.path,
+            request.raw_path,
+            request.query,
+        )
+        known = self._makers.get(name)
         if known is None:
             known = self._new_maker(journey)
-            weight = _OVERHEAD + len(request.path) + len(request.raw_path) + len(request.query)
-            self._makers.put((asking, place, call.name), known, weight)
+            self._makers.put(name, known, _weight(request) + len(str(asking[1])))
         return known
 
-    def _new_maker(self, journey: Journey) -> keys.KeyMaker:
+    def members(self, journey: Journey) -> dict[str, Any]:
+        """Return the members of a request's body as plain Python values.
+
+        Raises:
+            ValueError: They cannot be had exactly that way.
+        """
+        body = journey.question.cut
+        if body is None:
+            coding = journey.sender.sifted.content_encoding
+            body = decoded(journey.request.body, coding, self._max_bytes)
+        members: dict[str, Any] = msgspec.json.decode(body or b"")
+        return members
+
+    def asker(self, journey: Journey) -> keys.Asker:
+        """Say who asks, and in which namespace."""
         request, sifted = journey.request, journey.sender.sifted
-        asker = keys.Asker(
+        return keys.Asker(
             namespace=self._namespace,
             child=journey.spoken.namespace,
             credentials=() if self._options.share else sifted.caller,
             caller=() if isinstance(request.caller, UnknownCaller) else request.caller,
             keyed=sifted.keyed,
         )
+
+    def _new_maker(self, journey: Journey) -> keys.KeyMaker:
+        request, sifted = journey.request, journey.sender.sifted
         place = keys.Place(
             method=request.method,
             host=sifted.host,
             path=request.path,
+            root_path=request.root_path,
             raw_path=request.raw_path,
             query=request.query,
             content_type=sifted.content_type,
             content_encoding=sifted.content_encoding,
             deployment=request.route.deployment,
         )
-        return keys.KeyMaker(asker, place, journey.question.call.name, self._options)
+        return keys.KeyMaker(self.asker(journey), place, journey.question.call.name, self._options)
+
+
+def _weight(request: Request) -> int:
+    """Bytes that the name of something remembered is taken to weigh."""
+    parts = (request.root_path, request.path, request.raw_path, request.query)
+    return _OVERHEAD + sum(map(len, parts))
 
 
 def label(request: Request, sender: Sender) -> Label:
     """Name a question by all that it is read from."""
     sifted = sender.sifted
     return (
+        request.route.call.name,
+        request.route.deployment,
         request.method,
+        request.root_path,
         request.path,
         request.raw_path,
         request.query,

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from askonce.caching.caching import Cache
     from askonce.heads import Heads
+    from askonce.observe.observation import Observation
     from askonce.outcomes import Forward
+    from askonce.parts import Parts
     from askonce.policy.head import Head
     from askonce.policy.options import Options
 
@@ -46,8 +48,10 @@ class Recording:
         clock: Unix time in seconds.
 
     Attributes:
+        keeper: Who keeps the answer: the cache, or its replaced parts.
         keeping: False once it is known that this answer is not stored.
         underway: True if the answer is on its way into a slow backend: ``store`` waits for it.
+        unkept: Why the answer is not stored, as far as is known.
         shape: The answer's, once its head was heard.
     """
 
@@ -60,12 +64,15 @@ class Recording:
         "_headers",
         "_heads",
         "_kept",
+        "_observation",
         "_options",
         "_size",
         "_status",
+        "keeper",
         "keeping",
         "shape",
         "underway",
+        "unkept",
     )
 
     _head: Head
@@ -82,13 +89,16 @@ class Recording:
     ) -> None:
         self._forward = forward
         self._cache = cache
+        self.keeper: Cache | Parts = cache
         self._heads = heads
         self._options = options
         self._clock = clock
         self._chunks: list[bytes] = []
         self._size = 0
         self._kept: tuple[Entry, float] | None = None
+        self._observation = forward.journey.request.observation
         self.keeping = not forward.journey.spoken.no_store
+        self.unkept: str | None = None if self.keeping else "no-store"
         self.underway = False
         self.shape: Shape = "plain"
 
@@ -101,8 +111,10 @@ class Recording:
         """
         head = self._heads.read(headers)
         self._status, self._headers, self._head, self.shape = status_code, headers, head, head.shape
-        if status_code not in self._options.cacheable_statuses or head.reason is not None:
-            self.keeping = False
+        if status_code not in self._options.cacheable_statuses:
+            self.drop("status")
+        elif head.reason is not None:
+            self.drop(head.reason)
 
     def add(self, chunk: bytes) -> None:
         """Hear a chunk of the body."""
@@ -111,30 +123,64 @@ class Recording:
         self._size += len(chunk)
         self._chunks.append(chunk)
         if self._size > self._options.max_response_bytes:
-            self.drop()
+            self.drop("too-large")
 
-    def drop(self) -> None:
-        """Listen no more: this answer is not stored."""
+    def drop(self, reason: str) -> None:
+        """Listen no more: this answer is not stored.
+
+        Args:
+            reason: Why not; what was known before counts more.
+        """
         self.keeping = False
+        self.unkept = self.unkept or reason
         self._chunks.clear()
 
     async def conclude(self) -> None:
         """Hear that the last chunk is there; from here on the answer can be found."""
-        if not self.keeping:
-            return
-        if self._size > INLINE_BYTES:
+        try:
+            if self.keeping:
+                await self._conclude()
+        finally:
+            if self._observation is not None:
+                self._note(self._observation)
+
+    def _note(self, observation: Observation) -> None:
+        if self._kept is None:
+            observation.keeps(self.unkept or "internal-error")
+        else:
+            observation.keeps(None, self._kept[0].ttl - self._head.age)
+            observation.underway = self.underway
+
+    def conclude_here(self) -> None:
+        """Do what ``conclude`` and ``store`` do with a plain answer, and wait in this thread."""
+        kept = self._examined() if self.keeping else None
+        if kept is not None and self._cache.put(*kept):
+            self._kept = kept
+        elif kept is not None:
+            self.unkept = "backend-error"
+        if self._observation is not None:
+            self._note(self._observation)
+
+    async def _conclude(self) -> None:
+        if self._size > INLINE_BYTES or self._head.coding:
             kept = await asyncio.to_thread(self._examined)
         else:
             kept = self._examined()
-        if kept is None or (not kept[0].usage_due and await self._is_poorer(kept[0])):
+        if kept is None:
+            return
+        if not kept[0].usage_due and await self._is_poorer(kept[0]):
+            self.unkept = "usage"
             return
         self._kept = kept
-        self.underway = self._cache.announce(*kept)
+        self.underway = self.keeper.announce(*kept)
 
     async def store(self) -> None:
         """Wait until the answer is written. Call it after the last chunk was passed on."""
-        if self._kept:
-            await self._cache.store(*self._kept)
+        stored = self._kept is not None and await self.keeper.store(*self._kept)
+        if self._observation is not None:
+            if not stored:
+                self._observation.keeps(self.unkept or "backend-error")
+            self._observation.finish()
 
     def member(self) -> bytes:
         """The Cache-Status member for the head, as much as is known now.
@@ -155,21 +201,30 @@ class Recording:
         answer = self._answer()
         if answer is None:
             return None
+        if self._observation is not None:
+            self._observation.says(answer.body, answer.shape)
         journey = self._forward.journey
-        if not isinstance(journey.question.call.verdict(journey.ask, answer), Complete):
+        verdict = journey.question.call.verdict(journey.ask, answer)
+        if not isinstance(verdict, Complete):
+            self.unkept = verdict.reason
             return None
         now, asked = self._clock(), journey.request.headers
         kept = keep(journey.spoken, answer, self._head, asked, now, self._options)
-        return (self._entry(answer, kept, now), kept.retention) if isinstance(kept, Keep) else None
+        if not isinstance(kept, Keep):
+            self.unkept = kept.reason
+            return None
+        return self._entry(answer, kept, now), kept.retention
 
     def _answer(self) -> Answer | None:
         body = b"".join(self._chunks)
         if not _is_of_length(self._headers, b"%d" % len(body)):
+            self.unkept = "content-length"
             return None
         head = self._head
         if head.coding:
             whole = decoded(body, head.coding, self._options.max_response_bytes)
             if whole is None:
+                self.unkept = "content-encoding"
                 return None
             body = whole
         return Answer(self._status, self._headers, body, head.shape, head.media_type)
@@ -190,7 +245,7 @@ class Recording:
 
     async def _is_poorer(self, entry: Entry) -> bool:
         """An answer without a usage never replaces a fresh one that has it."""
-        there = await self._cache.lookup(entry.key)
+        there = await self.keeper.lookup(entry.key, counted=False)
         return (
             isinstance(there, Entry)
             and there.usage_due

@@ -51,6 +51,9 @@ class Relay:
         try:
             await app(scope, receive, self._hear)
         except Exception:
+            if self._replaced:  # by a stale answer; some apps send a 500 and then raise
+                _log.exception("the app failed; a stale answer stood in for it")
+                return
             reply = None if self._begun else self._handler.instead(self._forward, None)
             if reply is None:
                 raise
@@ -81,13 +84,13 @@ class Relay:
                 self._recording.head(head["status"], head["headers"])
         except Exception:  # noqa: BLE001 - a fault of ours never reaches the client
             _log.exception("a head could not be read; the answer is passed on and not stored")
-            self._recording.drop()
+            self._recording.drop("internal-error")
             return None
         return reply
 
     async def _body(self, message: Message) -> None:
         recording, last = self._recording, not message.get("more_body", False)
-        recording.add(bytes(message.get("body", b"")))
+        recording.add(bytes(message.get("body") or b""))
         if last:
             try:
                 await recording.conclude()

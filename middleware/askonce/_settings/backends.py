@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import ByteSize, Field
 from pydantic_settings import BaseSettings
 
 from askonce._settings import kinds, lists  # noqa: TC001 (pydantic reads the annotations)
@@ -117,6 +117,15 @@ class DiskAndMeaning(BaseSettings):
         Path(".askonce"),
         description="The directory of `disk`; it is made where it does not exist. On a local "
         "file system, not on a network's.",
+    )
+    disk_max_bytes: kinds.Bytes = Field(
+        ByteSize(1024 * 1024 * 1024),
+        description="How much the directory may take. What is over goes first, then as "
+        "`disk_culling` says.",
+    )
+    disk_culling: kinds.CullingName = Field(
+        "least-recently-stored",
+        description="Which answers `disk` gives up where there is no room.",
     )
     similarity_threshold: kinds.Ratio | None = Field(
         None, description="How near in meaning a question must be; 1 is the same."

@@ -172,6 +172,10 @@ class WhatIsSeen(BaseSettings):
     admin_token: kinds.Secret | None = Field(
         None, description="The bearer token of the operator's endpoints."
     )
+    mark_hits: kinds.Flag = Field(
+        default=False,
+        description="Add `cache: true` to a dict that a wrapped Python call gets from the cache.",
+    )
     log_content: kinds.Flag = Field(
         default=False, description="Write what was asked and answered to the log."
     )

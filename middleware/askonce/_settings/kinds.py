@@ -172,5 +172,6 @@ BackendType = Annotated[values.CacheType, choice(_TYPES), WithJsonSchema(enum(_T
 CoalesceName = Annotated[values.Coalesce, choice(_COALESCE), WithJsonSchema(enum(_COALESCE))]
 ModeName = Annotated[values.Mode, choice(get_args(values.Mode))]
 RespectName = Annotated[values.Respect, choice(get_args(values.Respect))]
+CullingName = Annotated[values.Culling, choice(get_args(values.Culling))]
 CertReqsName = Annotated[values.CertReqs, choice(get_args(values.CertReqs))]
 QuantizationName = Annotated[values.Quantization, choice(get_args(values.Quantization))]

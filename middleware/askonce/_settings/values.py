@@ -33,6 +33,7 @@ CallTypeName: TypeAlias = Literal[
 ]
 Respect: TypeAlias = Literal["auto", "always", "never"]
 Coalesce: TypeAlias = Literal["off", "process", "shared"]
+Culling: TypeAlias = Literal["least-recently-stored", "least-recently-used"]
 CertReqs: TypeAlias = Literal["none", "optional", "required"]
 Quantization: TypeAlias = Literal["binary", "scalar", "product"]
 

@@ -40,6 +40,14 @@ class Entries(Primitives):
             await self._aremove((key,))
         return entry
 
+    def look(self, _key: str, /) -> Entry | None:
+        """Return an entry that is at hand, without waiting; None: it takes a call to find out.
+
+        The journey looks before it calls ``async_get_entry``, which has a time limit and needs a
+        turn of the event loop.
+        """
+        return None
+
     def set_entry(self, entry: Entry, retention: float) -> None:
         """Store an entry under its own key.
 

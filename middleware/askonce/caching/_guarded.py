@@ -8,7 +8,8 @@ moment that it is announced, however long its way into the backend takes.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -16,10 +17,12 @@ from askonce.caching._failures import Failed, Failures
 from askonce.caching._write_behind import WriteBehind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from askonce.caching.base_cache import BaseCache
     from askonce.entry import Entry
+
+
+Addition: TypeAlias = Callable[[], Awaitable[bool]]
+"""Tells a replaced ``add_cache`` of an entry; True if that worked. Never raises."""
 
 
 class Stats(msgspec.Struct, frozen=True):
@@ -28,6 +31,7 @@ class Stats(msgspec.Struct, frozen=True):
     Args:
         hits: Look-ups that found an entry, fresh or not.
         misses: Look-ups that found none.
+        bypasses: Requests and calls that had nothing to do with the cache.
         errors: Calls of the backend that failed; such look-ups count here alone.
         evictions: Live items given up for want of room, as far as the backend can tell.
         undecodable: Items that could not be read, and were deleted.
@@ -35,9 +39,22 @@ class Stats(msgspec.Struct, frozen=True):
 
     hits: int
     misses: int
+    bypasses: int
     errors: int
     evictions: int
     undecodable: int
+
+
+async def _added(_entry: Entry, addition: Addition) -> bool:
+    return await addition()
+
+
+class _Tally(msgspec.Struct, eq=False):
+    """What is counted here; the rest the backend counts."""
+
+    hits: int = 0
+    misses: int = 0
+    bypasses: int = 0
 
 
 class GuardedBackend:
@@ -51,6 +68,7 @@ class GuardedBackend:
 
     Attributes:
         in_process: True if ``find`` never waits, so that a look-up needs no coroutine.
+        additions: The entries on their way into a replaced ``add_cache``.
     """
 
     def __init__(
@@ -61,29 +79,51 @@ class GuardedBackend:
         self._timeout = timeout
         self._failures = Failures(backend.name, clock)
         self._writes = WriteBehind(self._written)
+        self.additions: WriteBehind[Addition] = WriteBehind(_added)
         self._read = backend.get_entry if backend.in_process else self._pending_or_stored
-        self._hits = 0
-        self._misses = 0
+        self._tally = _Tally()
 
-    async def lookup(self, key: str) -> Entry | Failed | None:
+    async def lookup(self, key: str, *, counted: bool = True) -> Entry | Failed | None:
         """Look an entry up.
 
         Args:
             key: Its physical key.
+            counted: False if it is no look-up of a request or call.
 
         Returns:
             The entry, be it fresh or not; None if there is none; ``Failed`` if the backend failed.
         """
         if self.in_process:
-            return self.find(key)
-        found = self._writes.find(key)
-        if found is None:
-            try:
-                async with asyncio.timeout(self._timeout):
-                    found = await self.backend.async_get_entry(key)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is a miss
-                return self._failures.note("a read", error)
-        return self._counted(found)
+            return self.find(key, counted=counted)
+        return self.look(key, counted=counted) or await self.fetch(key, counted=counted)
+
+    def look(self, key: str, *, counted: bool = True) -> Entry | None:
+        """Look where nothing waits: among what is being written, and with the backend at hand.
+
+        Args:
+            key: Its physical key.
+            counted: False if it is no look-up of a request or call.
+
+        Returns:
+            The entry, or None: ``fetch`` may still find it, and only that counts a miss.
+        """
+        try:
+            found = self._writes.find(key) or self.backend.look(key)
+        except Exception as error:  # noqa: BLE001 - it is looked for once more
+            self._failures.note("a read", error)
+            return None
+        if found is not None and counted:
+            self._tally.hits += 1
+        return found
+
+    async def fetch(self, key: str, *, counted: bool = True) -> Entry | Failed | None:
+        """Ask the backend for what ``look`` did not find; see :meth:`lookup`."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                found = await self.backend.async_get_entry(key)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is a miss
+            return self._failures.note("a read", error)
+        return self.count(found) if counted else found
 
     def announce(self, entry: Entry, retention: float) -> bool:
         """Let everyone find an entry from now on, while it is on its way into the backend.
@@ -96,7 +136,7 @@ class GuardedBackend:
             True if it is still on its way; ``store`` then waits until it has arrived.
         """
         if self.in_process:
-            self._put(entry, retention)
+            self.put(entry, retention)
         else:
             self._writes.begin(entry, retention)
         return not self.in_process
@@ -113,38 +153,54 @@ class GuardedBackend:
         """
         if not self.in_process:
             return await self._writes.finish(entry, retention)
-        return self._is_there(entry) or self._put(entry, retention)
+        return self._is_there(entry) or self.put(entry, retention)
 
     async def drain(self) -> None:
         """Wait until everything announced or stored from this event loop is written."""
         await self._writes.drain()
+        await self.additions.drain()
+
+    def failed(self, doing: str, error: Exception) -> Failed:
+        """Take note of a failure of somebody who stands in for the backend.
+
+        Args:
+            doing: What failed, for the log.
+            error: What it raised.
+        """
+        return self._failures.note(doing, error)
 
     def stats(self) -> Stats:
         """Return what was counted so far."""
         return Stats(
-            hits=self._hits,
-            misses=self._misses,
+            hits=self._tally.hits,
+            misses=self._tally.misses,
+            bypasses=self._tally.bypasses,
             errors=self._failures.count,
             evictions=self.backend.evictions,
             undecodable=self.backend.undecodable,
         )
 
-    def find(self, key: str) -> Entry | Failed | None:
+    def count_bypass(self) -> None:
+        """Count a request or call that has nothing to do with the cache."""
+        self._tally.bypasses += 1
+
+    def find(self, key: str, *, counted: bool = True) -> Entry | Failed | None:
         """Look an entry up, and wait in this thread for a slow backend; see :meth:`lookup`."""
         try:
             found = self._read(key)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a miss
             return self._failures.note("a read", error)
-        return self._counted(found)
+        return self.count(found) if counted else found
 
     def _pending_or_stored(self, key: str) -> Entry | None:
         return self._writes.find(key) or self.backend.get_entry(key)
 
-    def _counted(self, found: Entry | None) -> Entry | None:
+    def count(self, found: Entry | None) -> Entry | None:
+        """Count a look-up as a hit or a miss, and return what it found."""
         if found is None:
-            self._misses += 1
+            self._tally.misses += 1
         else:
-            self._hits += 1
+            self._tally.hits += 1
         return found
 
     def _is_there(self, entry: Entry) -> bool:
@@ -155,7 +211,8 @@ class GuardedBackend:
             return False
         return there is not None and there.stored_at == entry.stored_at
 
-    def _put(self, entry: Entry, retention: float) -> bool:
+    def put(self, entry: Entry, retention: float) -> bool:
+        """Store an entry, and wait in this thread for a slow backend; see :meth:`store`."""
         try:
             self.backend.set_entry(entry, retention)
         except Exception as error:  # noqa: BLE001 - the answer was sent all the same

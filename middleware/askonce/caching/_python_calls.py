@@ -18,11 +18,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
+from askonce.caching._replaced import as_json
 from askonce.calls.base import Ask, Bypass, CallType
 from askonce.calls.canonical import is_json
 from askonce.calls.keys import Asker, KeyMaker, Place
-from askonce.calls.lossless import is_object
+from askonce.calls.lossless import is_list, is_object
 from askonce.calls.registry import CALL_TYPES, canonical
 from askonce.entry import Answer, Entry
 from askonce.policy.decide import Serve, admit, decide
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from askonce.settings import CacheSettings
 
 _OURS: Final = frozenset({"call_type", "caller", "namespace", "cache"})
+_PARTED: Final = frozenset({"data", "usage"})
 _HEADERS: Final = ((b"content-type", b"application/json"),)
 
 
@@ -49,11 +52,13 @@ class Call(msgspec.Struct, frozen=True):
         key: The physical key of its result.
         ask: What its call type read.
         spoken: What its ``cache`` says.
+        keys: Makes this caller's keys for this call type.
     """
 
     key: str
     ask: Ask
     spoken: Directives
+    keys: KeyMaker
 
 
 class Uncached(msgspec.Struct, frozen=True):
@@ -97,7 +102,51 @@ class PythonCalls:
         ask = self._ask(call_type, arguments)
         if isinstance(ask, Uncached):
             return ask
-        return Call(self._key(call_type, ask, spoken, arguments.get("caller")), ask, spoken)
+        keys = self._maker(call_type, spoken, arguments.get("caller"))
+        return Call(keys.key(ask.digest), ask, spoken, keys)
+
+    def admits(self, arguments: Mapping[str, Any]) -> bool:
+        """Say whether the cache has anything to do with such a call, whatever its body.
+
+        Raises:
+            ValueError: There is no such call type, or ``cache`` has a wrong member.
+        """
+        call_type = self._call_type(arguments.get("call_type") or "completion")
+        return call_type is not None and admit(_spoken(arguments), self._policy) is None
+
+    def fields(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a replaced ``get_cache_key`` gets: a call has no path."""
+        call_type = canonical(arguments.get("call_type") or "completion")
+        return {**_members(arguments), "call_type": call_type, "path": ""}
+
+    def items(
+        self, arguments: Mapping[str, Any], result: JSON
+    ) -> list[tuple[Mapping[str, Any], JSON]]:
+        """Part an embedding call whose ``input`` is a list into calls for one item each.
+
+        Args:
+            arguments: The call.
+            result: Its result; ``data`` has what was made of each.
+
+        Returns:
+            The calls and results; the call itself with its result if it is no embedding call of a
+            list, none if there are not as many items of ``data``. An item's result has no
+            ``usage``: nobody knows which part of it is whose.
+        """
+        asked = arguments.get("input")
+        if canonical(arguments.get("call_type") or "completion") != "embedding" or not is_list(
+            asked
+        ):
+            return [(arguments, result)]
+        whole = as_json(result)
+        data = whole.get("data") if is_object(whole) else None
+        if not is_list(data) or len(data) != len(asked):
+            return []
+        rest = {name: value for name, value in whole.items() if name not in _PARTED}
+        return [
+            ({**arguments, "input": item}, {**rest, "data": [_first(made)]})
+            for item, made in zip(asked, data, strict=True)
+        ]
 
     def entry(self, call: Call, result: JSON, now: float) -> tuple[Entry, float] | None:
         """Make an entry of a result.
@@ -113,9 +162,7 @@ class PythonCalls:
         Raises:
             TypeError: The result is not a JSON value.
         """
-        plain = result.model_dump(mode="json") if hasattr(result, "model_dump") else result
-        if not is_json(plain):
-            raise TypeError(f"{type(result).__name__}: the result is not a JSON value")
+        plain = as_json(result)
         if is_object(plain) and not call.ask.withheld.isdisjoint(plain):
             return None
         body = msgspec.json.encode(plain)
@@ -140,7 +187,7 @@ class PythonCalls:
         return CALL_TYPES.get(known) if known in self._settings.supported_call_types else None
 
     def _ask(self, call_type: CallType, arguments: Mapping[str, Any]) -> Ask | Uncached:
-        members = {name: value for name, value in arguments.items() if name not in _OURS}
+        members = _members(arguments)
         if not is_json(members):
             return Uncached("not-json")
         ask = call_type.ask(members, None, self._keys)
@@ -148,12 +195,26 @@ class PythonCalls:
             return Uncached("shape")
         return Uncached(ask.reason) if isinstance(ask, Bypass) else ask
 
-    def _key(self, call_type: CallType, ask: Ask, spoken: Directives, caller: str | None) -> str:
+    def _maker(self, call_type: CallType, spoken: Directives, caller: str | None) -> KeyMaker:
         settings = self._settings
         unknown = caller is None or settings.share_between_callers
         who = () if unknown else ("caller", str(caller))
         asker = Asker(settings.namespace, spoken.namespace, caller=who)
-        return KeyMaker(asker, Place(), call_type.name, self._keys).key(ask.digest)
+        return KeyMaker(asker, Place(), call_type.name, self._keys)
+
+
+def rekeyed(call: Call, text: str) -> Call:
+    """Return a call under the key that a replaced ``get_cache_key`` made of its fields."""
+    return replace(call, key=call.keys.key(text))
+
+
+def _members(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if name not in _OURS}
+
+
+def _first(item: Any) -> Any:
+    """An item as it would stand in a result of its own."""
+    return {**item, "index": 0} if is_object(item) and "index" in item else item
 
 
 def _spoken(arguments: Mapping[str, Any]) -> Directives:

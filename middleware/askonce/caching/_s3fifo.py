@@ -4,14 +4,15 @@ Three queues, first in first out. What is new waits in a *small* queue, a tenth 
 was asked for again while it waited moves on to the *main* queue, the rest is given up early, which
 is what happens to a scan. What comes back soon after that is known by its fingerprint in the
 *ghost* queue, and goes to the main queue at once. There the oldest goes round again as often as it
-was asked for meanwhile, three times at most. A hit changes no queue, only a counter of two bits, so
-that readers need no lock.
+was asked for meanwhile, twice at most. A hit changes no queue, only a counter of two bits, so that
+readers need no lock.
 
 Source: Yang, Zhang, Qiu, Yue, Vinayak: FIFO queues are all you need for cache eviction, SOSP 2023,
 algorithm 1. What is ours: the room is counted in entries and in bytes, whichever ends first; one
-hit is enough to move on, as a question that comes twice is likely to come again; and a search for
-something to give up ends after a bounded number of second chances, so that the cost of one write
-does not grow with the cache.
+hit is enough to move on, as a question that comes twice is likely to come again; twice round again
+and not three times, which costs nothing where popularity stays and forgets sooner where it moves
+(``python -m tests.bench eviction``); and a search for something to give up ends after a bounded
+number of second chances, so that the cost of one write does not grow with the cache.
 """
 
 from __future__ import annotations

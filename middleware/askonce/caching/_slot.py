@@ -10,7 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     from askonce.entry import Entry
 
-MAX_FREQUENCY: Final = 3
+MAX_FREQUENCY: Final = 2
 NOWHERE: Final = 0
 
 
@@ -22,7 +22,7 @@ class Slot(msgspec.Struct, eq=False, gc=False):
         payload: An entry, or the bytes of a value; no bytes once it is gone.
         expires: Unix seconds at which it is over; long ago once it is gone.
         size: Bytes that it is counted as.
-        frequency: How often it was asked for since it was queued, 3 at most.
+        frequency: How often it was asked for since it was queued, 2 at most.
         queue: Where it waits; ``NOWHERE`` once it is gone.
     """
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias
+from typing import Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 
 from askonce.entry import Entry
 
-Write: TypeAlias = Callable[[Entry, float], Awaitable[bool]]
+T = TypeVar("T")
+
+Write: TypeAlias = Callable[[Entry, T], Awaitable[bool]]
 
 _REMEMBERED: Final = 256
 
@@ -31,14 +33,15 @@ class _Underway(msgspec.Struct, eq=False):
     task: asyncio.Task[bool]
 
 
-class WriteBehind:
+class WriteBehind(Generic[T]):
     """The writes that are under way.
 
     Args:
-        write: Writes an entry, given its retention in seconds; True if that worked. Never raises.
+        write: Writes an entry, given what else there is to know (its retention in seconds); True
+            if that worked. Never raises.
     """
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write[T]) -> None:
         self._write = write
         self._underway: dict[str, _Underway] = {}
         self._ended: dict[tuple[str, float], bool] = {}
@@ -49,11 +52,11 @@ class WriteBehind:
         underway = self._underway.get(key)
         return underway.entry if underway else None
 
-    def begin(self, entry: Entry, retention: float) -> None:
+    def begin(self, entry: Entry, known: T) -> None:
         """Begin to write, and remember how it ends for whoever calls ``finish``."""
-        self._begin(entry, retention).add_done_callback(lambda task: self._remember(entry, task))
+        self._begin(entry, known).add_done_callback(lambda task: self._remember(entry, task))
 
-    async def finish(self, entry: Entry, retention: float) -> bool:
+    async def finish(self, entry: Entry, known: T) -> bool:
         """Wait until an entry is written, or write it if nobody has begun to.
 
         Returns:
@@ -64,7 +67,7 @@ class WriteBehind:
             return ended
         underway = self._underway.get(entry.key)
         if underway is None or underway.entry is not entry:
-            return await asyncio.shield(self._begin(entry, retention))
+            return await asyncio.shield(self._begin(entry, known))
         stored = await asyncio.shield(underway.task)
         self._ended.pop((entry.key, entry.stored_at), None)
         return stored
@@ -75,18 +78,18 @@ class WriteBehind:
         while tasks := [task for task in self._tasks if task.get_loop() is loop]:
             await asyncio.wait(tasks)
 
-    def _begin(self, entry: Entry, retention: float) -> asyncio.Task[bool]:
+    def _begin(self, entry: Entry, known: T) -> asyncio.Task[bool]:
         before = self._underway.get(entry.key)
-        task = asyncio.create_task(self._written(entry, retention, before))
+        task = asyncio.create_task(self._written(entry, known, before))
         self._tasks.add(task)
         self._underway[entry.key] = underway = _Underway(entry, task)
         task.add_done_callback(lambda _: self._end(underway))
         return task
 
-    async def _written(self, entry: Entry, retention: float, before: _Underway | None) -> bool:
+    async def _written(self, entry: Entry, known: T, before: _Underway | None) -> bool:
         if before and before.task.get_loop() is asyncio.get_running_loop():
             await asyncio.wait([before.task])
-        return await self._write(entry, retention)
+        return await self._write(entry, known)
 
     def _end(self, underway: _Underway) -> None:
         self._tasks.discard(underway.task)

@@ -4,45 +4,56 @@ The journey calls ``lookup``, ``announce`` and ``store`` (:mod:`askonce.caching.
 callers have the methods that they know from LiteLLM: ``get_cache`` and ``add_cache``, with the
 arguments of the call. For both a failing backend is a miss. What operators do (``flush``,
 ``delete_cache_keys``) takes the time it takes, and does raise.
+
+What makes keys, finds and adds may be replaced (:mod:`askonce.caching._replaced`): the journey then
+calls the replacement, wherever a request comes from.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Self
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from askonce.caching import _backends
+from askonce.caching._calls_cache import CallsCache
 from askonce.caching._failures import Failed
-from askonce.caching._guarded import GuardedBackend, Stats
-from askonce.caching._python_calls import PythonCalls, Uncached
-from askonce.caching.disk_cache import DiskCache
-from askonce.caching.in_memory_cache import InMemoryCache
+from askonce.caching._guarded import Stats
 from askonce.calls.keys import physical_namespace
-from askonce.entry import Entry
 from askonce.errors import SettingsError
+from askonce.observe.hub import Events
 from askonce.settings import CacheSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from askonce.caching.base_cache import BaseCache
-    from askonce.codec import JSON
+    from askonce.observe.hub import Subscriber
 
 __all__ = ["Cache", "Failed", "Stats"]
 
+T = TypeVar("T")
 
-class Cache(GuardedBackend):
+
+class Cache(CallsCache):
     """A cache for LLM calls.
 
     Args:
         settings: All settings at once; None: ``fields`` and the environment decide.
         backend: A backend to use instead of the one that ``type`` names. It is not closed here.
         clock: Returns Unix time in seconds.
-        **fields: Settings by name, as :class:`~askonce.settings.CacheSettings` has them.
+        **keywords: Settings by name, as :class:`~askonce.settings.CacheSettings` has them. Others
+            go to the backend's driver, unless they look like a setting that is written wrong.
+
+    Attributes:
+        clock: Returns Unix time in seconds.
+        events: Where events go; None while nobody subscribed, and then none is made.
+        replaced: The parts that were replaced, by assignment or in a subclass; None if none was.
 
     Raises:
-        SettingsError: A setting is wrong.
+        SettingsError: A setting is wrong, or a keyword is one that nobody takes.
         MissingExtraError: The backend's driver is not installed.
-        TypeError: Both ``settings`` and ``fields`` are given.
+        TypeError: Both ``settings`` and single settings are given.
     """
 
     def __init__(
@@ -51,17 +62,22 @@ class Cache(GuardedBackend):
         settings: CacheSettings | None = None,
         backend: BaseCache | None = None,
         clock: Callable[[], float] = time.time,
-        **fields: Any,
+        **keywords: Any,
     ) -> None:
+        fields, driver = _backends.parted(keywords, _FIELDS)
         if settings is not None and fields:
             raise TypeError("give either settings or single fields")
-        self.settings = CacheSettings(**fields) if settings is None else settings
+        settings = settings or CacheSettings(**fields)
         self._owns_backend = backend is None
         if backend is None:
-            backend = _backend(self.settings, clock)
-        super().__init__(backend, self.settings.effective_backend_timeout, clock)
-        self._clock = clock
-        self._calls = PythonCalls(self.settings)
+            backend = _backends.backend(settings, clock, driver)
+        elif driver:
+            raise SettingsError(f"not a setting, and the backend is made: {', '.join(driver)}")
+        super().__init__(backend, settings, clock)
+        self._subscribed = Events(physical_namespace(settings.namespace), clock)
+        self.events: Events | None = None
+        self.clock = clock
+        self._companions: dict[object, Any] = {}
 
     @classmethod
     def from_settings(
@@ -70,16 +86,18 @@ class Cache(GuardedBackend):
         *,
         backend: BaseCache | None = None,
         clock: Callable[[], float] = time.time,
+        **driver: Any,
     ) -> Self:
         """Make a cache as ``settings`` say; see the class."""
-        return cls(settings=settings, backend=backend, clock=clock)
+        return cls(settings=settings, backend=backend, clock=clock, **driver)
 
     async def disconnect(self) -> None:
-        """Write what is pending, then close the backend if it was made here.
+        """Write what is pending, tell every subscriber, then close the backend if it was made here.
 
         The cache may be used again: the backend then opens anew.
         """
         await self.drain()
+        await self._subscribed.drain()
         if self._owns_backend:
             await self.backend.disconnect()
 
@@ -87,68 +105,46 @@ class Cache(GuardedBackend):
         """Do what :meth:`disconnect` does."""
         await self.disconnect()
 
-    # ---- Python callers
-
-    def get_cache_key(self, **kwargs: Any) -> str:
-        """Return the key of a call's result.
-
-        Args:
-            **kwargs: The members of the request's body; beside them ``call_type``
-                (``completion``), ``caller``, ``namespace`` and ``cache``.
-
-        Raises:
-            ValueError: Such a call is not cached, or its ``cache`` is wrong. The message says why.
-        """
-        call = self._calls.read(kwargs)
-        if isinstance(call, Uncached):
-            raise ValueError(f"this call is not cached: {call.reason}")  # noqa: TRY004 - its types are right
-        return call.key
-
-    def get_cache(self, **kwargs: Any) -> JSON:
-        """Return the stored result of a call, or None.
-
-        Args:
-            **kwargs: The call, as for :meth:`get_cache_key`.
-
-        Raises:
-            ValueError: There is no such call type, or ``cache`` has a wrong member.
-        """
-        call = self._calls.read(kwargs)
-        if isinstance(call, Uncached):
-            return None
-        found = self.find(call.key)
-        return self._calls.result(call, found, self._clock()) if isinstance(found, Entry) else None
-
-    async def async_get_cache(self, **kwargs: Any) -> JSON:
-        """Return the stored result of a call, or None; see :meth:`get_cache`."""
-        call = self._calls.read(kwargs)
-        if isinstance(call, Uncached):
-            return None
-        found = await self.lookup(call.key)
-        return self._calls.result(call, found, self._clock()) if isinstance(found, Entry) else None
-
-    def add_cache(self, result: JSON, **kwargs: Any) -> None:
-        """Store the result of a call. Whether it is complete is the caller's to know.
-
-        Args:
-            result: A JSON value, or an object with pydantic's ``model_dump``. None stores nothing.
-            **kwargs: The call, as for :meth:`get_cache_key`.
-
-        Raises:
-            TypeError: The result is not a JSON value.
-            ValueError: There is no such call type, or ``cache`` has a wrong member.
-        """
-        made = self._made(result, kwargs)
-        if made is not None:
-            self._put(*made)
-
-    async def async_add_cache(self, result: JSON, **kwargs: Any) -> None:
-        """Store the result of a call; see :meth:`add_cache`."""
-        made = self._made(result, kwargs)
-        if made is not None:
-            await self.store(*made)
-
     # ---- operators
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Let somebody hear of every request and wrapped call, once it is over.
+
+        No request waits for a subscriber, whatever it does. A sync one is called in a thread of
+        its own, an async one in a task, each with one event after the other; of those that wait,
+        1,000 are kept, and more are dropped, counted and logged.
+
+        Args:
+            subscriber: A function, sync or async, that takes a
+                :class:`~askonce.observe.events.CacheEvent`; or a logger object as LiteLLM's users
+                have it, with ``log_success_event`` or ``async_log_success_event``.
+
+        Returns:
+            A function that ends the subscription.
+
+        Raises:
+            TypeError: It is neither.
+        """
+        remove = self._subscribed.add(subscriber)
+        self.events = self._subscribed
+
+        def unsubscribe() -> None:
+            remove()
+            if not self._subscribed:
+                self.events = None
+
+        return unsubscribe
+
+    def companion(self, kind: Callable[[Cache], T]) -> T:
+        """Return the one object of a kind that accompanies this cache; made when first asked for.
+
+        Args:
+            kind: Makes it.
+        """
+        if kind not in self._companions:
+            self._companions.setdefault(kind, kind(self))
+        made: T = self._companions[kind]
+        return made
 
     async def ping(self) -> bool:
         """Say whether the backend works; ``backend.test_connection`` says in words why not."""
@@ -182,21 +178,13 @@ class Cache(GuardedBackend):
         physical = physical_namespace(self.settings.namespace, namespace)
         return await self.backend.async_flush_cache(physical)
 
-    def _made(self, result: JSON, kwargs: dict[str, Any]) -> tuple[Entry, float] | None:
-        call = self._calls.read(kwargs)
-        if result is None or isinstance(call, Uncached):
-            return None
-        return self._calls.entry(call, result, self._clock())
+
+_FIELDS: Final = frozenset({*CacheSettings.model_fields, "_env_file", "_secrets_dir"})
+_SWITCHES: Final = frozenset({"enable_cache", "update_cache", "disable_cache"})
 
 
-def _backend(settings: CacheSettings, clock: Callable[[], float]) -> BaseCache:
-    if settings.type == "local":
-        return InMemoryCache(
-            max_size_in_memory=settings.memory_max_entries,
-            default_ttl=settings.effective_ttl,
-            max_bytes=settings.memory_max_bytes,
-            clock=clock,
-        )
-    if settings.type == "disk":
-        return DiskCache(settings.disk_cache_dir, default_ttl=settings.effective_ttl)
-    raise SettingsError(f"ASKONCE_TYPE: this version has no backend for {settings.type!r}")
+def __getattr__(name: str) -> Any:
+    """Let those who look for a switch here, as in LiteLLM, find it (PEP 562)."""
+    if name not in _SWITCHES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("askonce.switching"), name)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
 from msgspec.structs import replace
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from askonce.caching._primitives import Item
+    from askonce.settings import CacheSettings
 
 T = TypeVar("T")
 
@@ -54,7 +55,8 @@ class InMemoryCache(BaseCache):
     Args:
         max_size_in_memory: The most items, 100,000 if None; 0 keeps nothing.
         default_ttl: Seconds that ``set_cache`` keeps a value if it is not told; None: no limit.
-        max_size_per_item: The most bytes that an item may count; None: ``max_bytes``.
+        max_size_per_item: The most KiB (1,024 bytes, the unit that LiteLLM's users know) that an
+            item may count; None: ``max_bytes``.
         max_bytes: The most bytes that all items may count together: body, header fields and key,
             and what Python adds to them. 256 MiB if None.
         clock: Returns Unix time in seconds.
@@ -67,14 +69,15 @@ class InMemoryCache(BaseCache):
         self,
         max_size_in_memory: int | None = None,
         default_ttl: float | None = DEFAULT_TTL,
-        max_size_per_item: int | None = None,
+        max_size_per_item: float | None = None,
+        *,
         max_bytes: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(default_ttl)
         entries = MAX_ENTRIES if max_size_in_memory is None else max_size_in_memory
         size = MAX_BYTES if max_bytes is None else max_bytes
-        per_item = size if max_size_per_item is None else min(max_size_per_item, size)
+        per_item = size if max_size_per_item is None else min(max_size_per_item * 1024, size)
         self._max_item = per_item if entries > 0 else -1
         self._clock = clock
         self._lock = threading.Lock()
@@ -83,6 +86,24 @@ class InMemoryCache(BaseCache):
         self._expiry = Expiry()
         self._fields = SharedFields()
         self._evictions = 0
+
+    @classmethod
+    def from_settings(
+        cls, settings: CacheSettings, *, clock: Callable[[], float] = time.time, **driver: Any
+    ) -> Self:
+        """Make the backend that the settings describe.
+
+        Args:
+            settings: What the operator wants.
+            clock: Returns Unix time in seconds.
+            **driver: Parameters of the class; they win over the settings.
+        """
+        said: dict[str, Any] = {
+            "max_size_in_memory": settings.memory_max_entries,
+            "default_ttl": settings.effective_ttl,
+            "max_bytes": settings.memory_max_bytes,
+        }
+        return cls(**said | driver, clock=clock)
 
     def __len__(self) -> int:
         """How many items there are, those included that are over but not yet cleared away."""

@@ -78,12 +78,13 @@ class Place(msgspec.Struct, frozen=True):
     Args:
         method: HTTP's method.
         host: The Host field.
-        path: The decoded path, with the root path that it is mounted at.
+        path: The decoded path.
         query: The query, without its question mark.
         content_type: The normal form of Content-Type.
         content_encoding: The Content-Encoding field.
         deployment: Azure's deployment name as it stands in ``path``, if there is one.
         raw_path: The path as it was sent, where decoding it may have lost a difference.
+        root_path: Where the app is mounted.
     """
 
     method: str = ""
@@ -94,6 +95,7 @@ class Place(msgspec.Struct, frozen=True):
     content_encoding: bytes = b""
     deployment: str | None = None
     raw_path: bytes = b""
+    root_path: str = ""
 
 
 def digest(members: Mapping[str, Any], grammar: Grammar, options: KeyOptions) -> bytes | None:
@@ -163,7 +165,7 @@ class KeyMaker:
     ) -> None:
         namespace = physical_namespace(asker.namespace, asker.child)
         who = (asker.credentials, [_utf8(part) for part in asker.caller], asker.keyed)
-        path = (_path(place, options.caching_groups), place.raw_path)
+        path = (_utf8(place.root_path), _path(place, options.caching_groups), place.raw_path)
         where = (place.method, place.host, path, place.query)
         what = (call_type, place.content_type, place.content_encoding)
         left_out = (options.share, sorted(_utf8(name) for name in options.ignored_params))

@@ -8,7 +8,7 @@ import jiter
 import msgspec
 
 from askonce.policy.fields import MAX_SECONDS
-from askonce.policy.said import LIMITS, Said
+from askonce.policy.said import LIMITS, MAX_NAMESPACE, Said
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,6 +93,8 @@ def _hear_namespace(said: Said, value: Any) -> str | None:
         return f"cache.namespace must be a string, not {_kind(value)}"
     if not value:
         return "cache.namespace must not be empty; leave it out for the default"
+    if len(value) > MAX_NAMESPACE:
+        return f"cache.namespace must have {MAX_NAMESPACE} characters at most"
     said.namespace(value)
     return None
 

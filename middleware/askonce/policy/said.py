@@ -37,6 +37,8 @@ LIMITS: Final = {
     "stale-if-error": Limit("stale_if_error", min),
     "ttl": Limit("ttl", min),
 }
+MAX_NAMESPACE: Final = 256
+"""Characters that a client's namespace may have: keys are made of it, and remembered."""
 _FLAGS: Final = {
     "no-cache": "no_cache",
     "no-store": "no_store",
@@ -65,6 +67,8 @@ class Said:
 
     def namespace(self, name: str | None) -> None:
         """Hear a namespace; None if it cannot be told, which conflicts with everything."""
+        if name is not None and len(name) > MAX_NAMESPACE:
+            name = None
         if name is None or self.fields.setdefault("namespace", name) != name:
             self.fields.update(namespace=None, conflict=True)
 

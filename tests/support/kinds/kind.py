@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Clock:
     """Unix time that passes when it is told to.
 
-    A server has a clock of its own: whoever makes a backend on one adds to ``passing`` what makes
-    so many seconds pass there.
+    A server has a clock of its own: whoever makes a backend on one sets ``passing`` to what
+    makes so many seconds pass there.
     """
 
     def __init__(self) -> None:
