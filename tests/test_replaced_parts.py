@@ -16,6 +16,7 @@ from support.asgi import CHAT, DONE, QUESTION, Answered, Dictated, call, complet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 class Api(NamedTuple):
@@ -435,6 +436,15 @@ async def test_an_answer_is_found_while_it_is_being_added() -> None:
     await draining
     assert len(shelf.added) == 1
     await first
+
+
+async def test_a_replaced_key_is_good_for_a_backend_that_waits(tmp_path: Path) -> None:
+    desk = Desk(type="disk", disk_cache_dir=tmp_path, backend_timeout=30)
+    desk.cache.get_cache_key = lambda **fields: fields["model"]
+    desk.app.streams(*APIS[0].stream)
+    await desk.ask(stream=True, seed=1)
+    assert "hit" in (await desk.ask(stream=True, seed=2)).cache_status
+    await desk.cache.disconnect()
 
 
 async def test_long_answers_and_bodies_are_read_in_threads(monkeypatch: Any) -> None:

@@ -103,7 +103,8 @@ class CachingHandler:
         return self._decided(journey, key, Stored(found, rendition) if rendition else None)
 
     async def _read(self, request: Request, sender: Sender, named: Label) -> Question:
-        if len(request.body) <= INLINE_BYTES:
+        # A few compressed kilobytes may be megabytes.
+        if len(request.body) <= INLINE_BYTES and not sender.sifted.content_encoding:
             return self._questions.read(request, sender, named)
         return await asyncio.to_thread(self._questions.read, request, sender, named)
 

@@ -116,9 +116,7 @@ class Parts:
     # ---- as a recording keeps answers
 
     async def lookup(self, key: str, *, counted: bool = True) -> Entry | Failed | None:
-        """Look up what an answer would replace: nothing, as far as a replacement can tell."""
-        if self._replaced.get_cache is not None:
-            return None
+        """Look up what an answer would replace. A replaced ``get_cache`` cannot say that."""
         return await self._cache.lookup(key, counted=counted)
 
     def announce(self, entry: Entry, retention: float) -> bool:
@@ -173,11 +171,12 @@ class Parts:
 
     async def _members(self) -> dict[str, Any]:
         if self._read is None:
-            members = self._questions.members
-            if len(self._journey.request.body) > INLINE_BYTES:
-                self._read = await asyncio.to_thread(members, self._journey)
+            journey, members = self._journey, self._questions.members
+            coding = journey.sender.sifted.content_encoding
+            if len(journey.request.body) > INLINE_BYTES or coding:
+                self._read = await asyncio.to_thread(members, journey)
             else:
-                self._read = members(self._journey)
+                self._read = members(journey)
         return self._read
 
 

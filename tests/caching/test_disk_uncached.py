@@ -78,7 +78,8 @@ def is_full(result: dict[str, Any], directory: Path) -> None:
 def test_a_full_file_system_serves_what_is_there_and_the_rest_uncached(small_disk: Path) -> None:
     result = served(small_disk, "full")
     is_full(result, small_disk)
-    assert "disk is full. HINT: free some space, or lower ASKONCE_DISK_MAX_BYTES" in result["logged"][0]
+    hint = "disk is full. HINT: free some space, or lower ASKONCE_DISK_MAX_BYTES"
+    assert hint in result["logged"][0]
 
 
 def test_a_limit_on_file_sizes_serves_what_is_there_and_the_rest_uncached(directory: Path) -> None:
