@@ -109,3 +109,9 @@ async def test_every_answer_has_a_headers_list_of_its_own() -> None:
     first = await call(cached, chat_body())
     first.messages[0]["headers"].clear()
     assert (await call(cached, chat_body())).all("content-type") == ["application/json"]
+
+
+async def test_an_answer_that_memory_has_no_room_for_is_not_said_to_be_stored() -> None:
+    cached = wrap(Dictated(), memory_max_bytes=600)
+    for _ in range(2):
+        assert (await call(cached, chat_body())).cache_status == "askonce; fwd=miss"

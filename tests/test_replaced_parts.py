@@ -12,7 +12,17 @@ import pytest
 
 from askonce import Cache, CacheMiddleware, cached_call
 from askonce.entry import Entry
-from support.asgi import CHAT, DONE, QUESTION, Answered, Dictated, call, completion, http_scope
+from support.asgi import (
+    CHAT,
+    DONE,
+    QUESTION,
+    Answered,
+    Dictated,
+    call,
+    chat_body,
+    completion,
+    http_scope,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -629,3 +639,30 @@ async def test_a_refresh_behind_a_stale_entry_goes_to_the_replacement() -> None:
     assert "detail=stale" in (await desk.ask()).cache_status
     await desk.cached._drain()
     assert [json.dumps(result).encode() for result, _ in shelf.added] == [completion()]
+
+
+class Own(Cache):
+    """A cache that wants to know of every look-up and every answer."""
+
+    asked: int = 0
+    kept: int = 0
+
+    async def lookup(self, key: str, *, counted: bool = True) -> Any:
+        self.asked += 1
+        return await super().lookup(key, counted=counted)
+
+    async def store(self, entry: Entry, retention: float) -> bool:
+        self.kept += 1
+        return await super().store(entry, retention)
+
+
+@pytest.mark.parametrize("kind", ["local", "disk"])
+async def test_a_subclass_with_a_lookup_and_a_store_of_its_own_is_asked(
+    kind: str, tmp_path: Path
+) -> None:
+    cache = Own(type=kind, disk_cache_dir=tmp_path / "kept")
+    app = CacheMiddleware(Dictated(), cache=cache)
+    heard = [(await call(app, chat_body())).cache_status for _ in range(2)]
+    assert [status.split(";")[1].strip() for status in heard] == ["fwd=miss", "hit"]
+    assert (cache.asked, cache.kept) == (2, 1)
+    await cache.disconnect()

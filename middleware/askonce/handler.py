@@ -85,9 +85,8 @@ class CachingHandler:
         found: Entry | Failed | Bypass | None
         if cache.replaced is None:
             key = self._questions.key(journey)
-            found = (
-                cache.find(key) if cache.in_process else cache.look(key) or await cache.fetch(key)
-            )
+            near = cache.find(key) if cache.in_process else cache.at_hand(key)
+            found = near if near or cache.in_process else await cache.asked(key)
         else:
             key, found = await self._found_by_parts(journey, cache.replaced)
         if found is None:

@@ -115,11 +115,11 @@ class Parts:
 
     # ---- as a recording keeps answers
 
-    async def lookup(self, key: str, *, counted: bool = True) -> Entry | Failed | None:
-        """Look up what an answer would replace. A replaced ``get_cache`` cannot say that."""
-        return await self._cache.lookup(key, counted=counted)
+    def known(self, key: str) -> Entry | None:
+        """Return what an answer would replace. A replaced ``get_cache`` cannot say that."""
+        return self._cache.known(key)
 
-    def announce(self, entry: Entry, retention: float) -> bool:
+    def announce(self, entry: Entry, retention: float) -> bool | None:
         """Begin to keep an answer; see ``announce`` of the cache."""
         if self._replaced.add_cache is None:
             return self._cache.announce(entry, retention)

@@ -168,11 +168,14 @@ class Recording:
             kept = self._examined()
         if kept is None:
             return
-        if not kept[0].usage_due and await self._is_poorer(kept[0]):
+        if not kept[0].usage_due and self._is_poorer(kept[0]):
             self.unkept = "usage"
             return
-        self._kept = kept
-        self.underway = self.keeper.announce(*kept)
+        underway = self.keeper.announce(*kept)
+        if underway is None:
+            self.unkept = "backend"
+            return
+        self._kept, self.underway = kept, underway
 
     async def store(self) -> None:
         """Wait until the answer is written. Call it after the last chunk was passed on."""
@@ -243,11 +246,15 @@ class Recording:
             may_be_stale=kept.may_be_stale,
         )
 
-    async def _is_poorer(self, entry: Entry) -> bool:
-        """An answer without a usage never replaces a fresh one that has it."""
-        there = await self.keeper.lookup(entry.key, counted=False)
+    def _is_poorer(self, entry: Entry) -> bool:
+        """An answer without a usage never replaces a fresh one that has it.
+
+        A slow backend is not asked again, as the last chunk waits here.
+        """
+        stored = self._forward.stored
+        there = self.keeper.known(entry.key) or (stored.entry if stored else None)
         return (
-            isinstance(there, Entry)
+            there is not None
             and there.usage_due
             and there.vary == entry.vary
             and self._clock() < there.stored_at + there.ttl

@@ -126,8 +126,7 @@ class S3Server(ABC):
             "s3_bucket_name": BUCKET,
             "s3_region_name": "us-east-1",
             "s3_endpoint_url": self.url,
-            "s3_aws_access_key_id": who[0],
-            "s3_aws_secret_access_key": who[1],
+            **keys_of(who),
             "s3_path": uuid.uuid4().hex,
             **others,
         }
@@ -192,6 +191,11 @@ class Moto(S3Server):
         if util.find_spec("moto") is None or util.find_spec("flask") is None:
             _missing("moto[server] is not installed")
         return [sys.executable, "-m", "moto.server", "-H", self.host, "-p", str(self.port)]
+
+
+def keys_of(who: tuple[str, str]) -> dict[str, str]:
+    """Return an S3Cache's arguments that say who asks."""
+    return {"s3_aws_access_key_id": who[0], "s3_aws_secret_access_key": who[1]}
 
 
 class ServerDiedError(Exception):

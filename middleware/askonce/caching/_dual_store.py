@@ -65,21 +65,25 @@ class DualStore(DualWays):
             await self._aremove((key,))
         return reading.entry
 
-    def set_entry(self, entry: Entry, retention: float) -> None:
+    def set_entry(self, entry: Entry, retention: float) -> bool:
         """Store an entry under its own key; memory has it even if Redis fails.
 
         Args:
             entry: What to store.
             retention: Seconds to keep it; 0 or less deletes what is there.
+
+        Returns:
+            False if it is known not to be kept.
         """
         if retention <= 0:
             self._remove((entry.key,))
-            return
+            return False
         self._await_listener()
         with self._writing((entry.key,)) as change:
             self._tier.keep_entry(entry, retention)
             if redis := change.redis:
                 redis._call(redis._write, ((entry.key, encode(entry), retention),))
+        return True
 
     async def async_set_entry(self, entry: Entry, retention: float) -> None:
         """Store an entry under its own key; see :meth:`set_entry`."""

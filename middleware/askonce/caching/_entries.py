@@ -48,17 +48,21 @@ class Entries(Primitives):
         """
         return None
 
-    def set_entry(self, entry: Entry, retention: float) -> None:
+    def set_entry(self, entry: Entry, retention: float) -> bool:
         """Store an entry under its own key.
 
         Args:
             entry: What to store.
             retention: Seconds to keep it; 0 or less deletes what is there.
 
+        Returns:
+            False if it is known not to be kept.
+
         Raises:
             BackendError: The backend failed.
         """
         self._keep([(entry.key, encode(entry), retention)])
+        return retention > 0
 
     async def async_set_entry(self, entry: Entry, retention: float) -> None:
         """Store an entry under its own key; see :meth:`set_entry`."""

@@ -15,10 +15,10 @@ import msgspec
 
 from askonce.caching._failures import Failed, Failures
 from askonce.caching._write_behind import WriteBehind
+from askonce.entry import Entry
 
 if TYPE_CHECKING:
     from askonce.caching.base_cache import BaseCache
-    from askonce.entry import Entry
 
 
 Addition: TypeAlias = Callable[[], Awaitable[bool]]
@@ -68,6 +68,7 @@ class GuardedBackend:
 
     Attributes:
         in_process: True if ``find`` never waits, so that a look-up needs no coroutine.
+        direct: False if a subclass has a ``lookup`` of its own, which is to be asked then.
         additions: The entries on their way into a replaced ``add_cache``.
     """
 
@@ -75,13 +76,23 @@ class GuardedBackend:
         self, backend: BaseCache, timeout: float | None, clock: Callable[[], float]
     ) -> None:
         self.backend = backend
-        self.in_process = backend.in_process
+        self.direct = type(self).lookup is GuardedBackend.lookup
+        self.in_process = backend.in_process and self.direct
+        self._stores = type(self).store is not GuardedBackend.store
         self._timeout = timeout
         self._failures = Failures(backend.name, clock)
         self._writes = WriteBehind(self._written)
         self.additions: WriteBehind[Addition] = WriteBehind(_added)
         self._read = backend.get_entry if backend.in_process else self._pending_or_stored
         self._tally = _Tally()
+
+    def at_hand(self, key: str) -> Entry | None:
+        """Look where nothing waits, unless a subclass has a ``lookup`` of its own."""
+        return self.look(key) if self.direct else None
+
+    async def asked(self, key: str) -> Entry | Failed | None:
+        """Look up what was not at hand."""
+        return await (self.fetch(key) if self.direct else self.lookup(key))
 
     async def lookup(self, key: str, *, counted: bool = True) -> Entry | Failed | None:
         """Look an entry up.
@@ -116,6 +127,13 @@ class GuardedBackend:
             self._tally.hits += 1
         return found
 
+    def known(self, key: str) -> Entry | None:
+        """Return what is known to be there without waiting for it; it counts as no look-up."""
+        if not self.in_process:
+            return self.look(key, counted=False)
+        found = self.find(key, counted=False)
+        return found if isinstance(found, Entry) else None
+
     async def fetch(self, key: str, *, counted: bool = True) -> Entry | Failed | None:
         """Ask the backend for what ``look`` did not find; see :meth:`lookup`."""
         try:
@@ -125,7 +143,7 @@ class GuardedBackend:
             return self._failures.note("a read", error)
         return self.count(found) if counted else found
 
-    def announce(self, entry: Entry, retention: float) -> bool:
+    def announce(self, entry: Entry, retention: float) -> bool | None:
         """Let everyone find an entry from now on, while it is on its way into the backend.
 
         Args:
@@ -133,13 +151,13 @@ class GuardedBackend:
             retention: Seconds to keep it.
 
         Returns:
-            True if it is still on its way; ``store`` then waits until it has arrived.
+            True if it is still on its way; ``store`` then waits until it has arrived. None if it
+            is not kept.
         """
         if self.in_process:
-            self.put(entry, retention)
-        else:
-            self._writes.begin(entry, retention)
-        return not self.in_process
+            return self._stores if self.put(entry, retention) else None
+        self._writes.begin(entry, retention)
+        return True
 
     async def store(self, entry: Entry, retention: float) -> bool:
         """Store an entry. It can be found at once; the write goes on if the caller is cancelled.
@@ -214,11 +232,10 @@ class GuardedBackend:
     def put(self, entry: Entry, retention: float) -> bool:
         """Store an entry, and wait in this thread for a slow backend; see :meth:`store`."""
         try:
-            self.backend.set_entry(entry, retention)
+            return self.backend.set_entry(entry, retention)
         except Exception as error:  # noqa: BLE001 - the answer was sent all the same
             self._failures.note("a write", error)
             return False
-        return True
 
     async def _written(self, entry: Entry, retention: float) -> bool:
         try:

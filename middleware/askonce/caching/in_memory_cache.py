@@ -138,18 +138,21 @@ class InMemoryCache(BaseCache):
         """Return the entry stored under a physical key, or None. Never waits, never fails."""
         return self.get_entry(key)
 
-    def set_entry(self, entry: Entry, retention: float) -> None:
+    def set_entry(self, entry: Entry, retention: float) -> bool:
         """Store an entry under its own key; one that is too large deletes what is there.
 
         Args:
             entry: What to store.
             retention: Seconds to keep it; 0 or less deletes what is there.
+
+        Returns:
+            False if it is not kept.
         """
         with self._lock:
             headers, size = self._fields.share(entry.headers)
             kept = replace(entry, headers=headers)
             now = self._clock()
-            self._put(entry.key, kept, size + _entry_size(entry), now + retention, now)
+            return self._put(entry.key, kept, size + _entry_size(entry), now + retention, now)
 
     async def async_set_entry(self, entry: Entry, retention: float) -> None:
         """Store an entry under its own key; see :meth:`set_entry`. Never waits."""
@@ -209,16 +212,17 @@ class InMemoryCache(BaseCache):
 
     # ---- under the lock
 
-    def _put(self, key: str, payload: Entry | bytes, size: int, expires: float, now: float) -> None:
+    def _put(self, key: str, payload: Entry | bytes, size: int, expires: float, now: float) -> bool:
         self._sweep(now)
         if size > self._max_item or expires <= now:
             self._delete(key)
-            return
+            return False
         slot = self._slots.get(key)
         if slot is None:
             self._insert(Slot(key, payload, expires, size))
         else:
             self._replace(slot, payload, size, expires)
+        return True
 
     def _insert(self, slot: Slot) -> None:
         while not self._queues.fits(1, slot.size):

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +21,7 @@ from support.s3_servers import (
     Moto,
     S3Server,
     SeaweedFS,
+    keys_of,
     server,
     shared,
 )
@@ -66,19 +64,6 @@ def hung(seaweedfs: S3Server) -> Iterator[S3Server]:
     seaweedfs.resume()
 
 
-@pytest.fixture
-def make() -> Iterator[MakeCache]:
-    made: list[S3Cache] = []
-
-    def make(**arguments: Any) -> S3Cache:
-        made.append(S3Cache(**arguments))
-        return made[-1]
-
-    yield make
-    for cache in made:
-        asyncio.run(cache.disconnect())
-
-
 @pytest.fixture(autouse=True)
 def _no_credentials_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
@@ -102,7 +87,9 @@ def told(cache: S3Cache) -> str:
 @EVERY_CALL
 def test_where_nobody_listens_the_endpoint_is_named(make: MakeCache, call) -> None:
     port = free_port()
-    cache = make(s3_bucket_name="b", s3_endpoint_url=f"http://u:pw@127.0.0.1:{port}", **keys(OWNER))
+    cache = make(
+        s3_bucket_name="b", s3_endpoint_url=f"http://u:pw@127.0.0.1:{port}", **keys_of(OWNER)
+    )
     with pytest.raises(BackendError, match=f"'b' at 127.0.0.1:{port}: nobody answers") as caught:
         call(cache)
     assert "ASKONCE_S3_ENDPOINT_URL" in str(caught.value)
@@ -160,18 +147,14 @@ async def test_the_journey_takes_a_server_that_hangs_for_a_miss(hung: S3Server) 
 # ---- the server refuses
 
 
-def keys(who: tuple[str, str]) -> dict[str, str]:
-    return {"s3_aws_access_key_id": who[0], "s3_aws_secret_access_key": who[1]}
-
-
 WRONG = {
     "bucket": ({"s3_bucket_name": "missing"}, "no such bucket", "S3_BUCKET_NAME"),
     "name": ({"s3_bucket_name": "no/name"}, "no name of a bucket", "S3_BUCKET_NAME"),
     "secret": ({"s3_aws_secret_access_key": "wrong"}, "secret", "S3_AWS_SECRET_ACCESS_KEY"),
     "id": ({"s3_aws_access_key_id": "wrong"}, "no such access key", "S3_AWS_ACCESS_KEY_ID"),
-    "reader": (keys(READER), "access denied", "s3:PutObject"),
-    "no list": (keys(WRITER), "access denied", "s3:ListBucket"),
-    "nobody": (keys(NOBODY), "access denied", "S3_BUCKET_NAME"),
+    "reader": (keys_of(READER), "access denied", "s3:PutObject"),
+    "no list": (keys_of(WRITER), "access denied", "s3:ListBucket"),
+    "nobody": (keys_of(NOBODY), "access denied", "S3_BUCKET_NAME"),
     "no keys": (
         {"s3_aws_access_key_id": None, "s3_aws_secret_access_key": None},
         "no credentials found",
@@ -199,7 +182,7 @@ def test_a_connection_test_says_what_is_wrong_and_which_variable_to_set(
 
 @EVERY_CALL
 def test_a_wrong_secret_is_named_by_every_call(make: MakeCache, seaweedfs, call) -> None:
-    cache = make(**{**seaweedfs.arguments(**PATIENT), **keys((OWNER[0], "wrong-secret"))})
+    cache = make(**{**seaweedfs.arguments(**PATIENT), **keys_of((OWNER[0], "wrong-secret"))})
     with pytest.raises(BackendError, match="ASKONCE_S3_AWS_SECRET_ACCESS_KEY") as caught:
         call(cache)
     assert "wrong-secret" not in str(caught.value)
@@ -216,7 +199,7 @@ def test_who_may_not_delete_is_told_so_by_a_flush(make: MakeCache, seaweedfs: S3
     arguments = seaweedfs.arguments(**PATIENT)
     make(**arguments).set_cache("ns:1", 1)
     with pytest.raises(BackendError, match="access denied"):
-        make(**{**arguments, **keys(READER)}).flush_cache("ns")
+        make(**{**arguments, **keys_of(READER)}).flush_cache("ns")
 
 
 CODES = {
@@ -268,97 +251,3 @@ def test_tls_where_the_server_speaks_none_is_named(make: MakeCache, seaweedfs: S
     arguments = seaweedfs.arguments(**PATIENT)
     arguments["s3_endpoint_url"] = seaweedfs.url.replace("http:", "https:")
     assert "speaks no TLS" in told(make(**arguments))
-
-
-# ---- servers with habits of their own
-
-
-class _Primitive(BaseHTTPRequestHandler):
-    """A server that knows objects, and knows that it knows no conditions."""
-
-    protocol_version = "HTTP/1.1"
-    objects: dict[str, bytes]
-
-    def do_GET(self) -> None:
-        body = self.objects.get(self.path)
-        self._answer(404 if body is None else 200, body or _error("NoSuchKey"))
-
-    def do_PUT(self) -> None:
-        assert not self.headers["Expect"]
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers["If-Match"] or self.headers["If-None-Match"]:
-            return self._answer(501, _error("NotImplemented"))
-        self.objects[self.path] = body
-        return self._answer(200)
-
-    def do_DELETE(self) -> None:
-        self._answer(501, _error("NotImplemented"))
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        assert self.headers["Content-MD5"]
-        self.objects.clear()
-        self._answer(200, b"<DeleteResult/>")
-
-    def _answer(self, status: int, body: bytes = b"") -> None:
-        self.send_response(status)
-        self.send_header("ETag", '"1"')
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-class _BreaksOff(_Primitive):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "1000")
-        self.end_headers()
-        self.wfile.write(b"half")
-        self.close_connection = True
-
-
-def _error(code: str) -> bytes:
-    return f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
-
-
-@contextmanager
-def answering(handler: type[_Primitive]) -> Iterator[str]:
-    own = type("Own", (handler,), {"objects": {}})
-    with ThreadingHTTPServer(("127.0.0.1", 0), own) as made:
-        thread = threading.Thread(target=made.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{made.server_port}"
-        finally:
-            made.shutdown()
-            thread.join()
-
-
-def test_a_server_that_says_it_knows_no_conditions_still_counts(make: MakeCache) -> None:
-    with answering(_Primitive) as url:
-        cache = make(s3_bucket_name="b", s3_endpoint_url=url, **keys(OWNER), held_bytes=0)
-        assert [cache.increment_cache("n") for _ in range(3)] == [1, 2, 3]
-        asyncio.run(cache.disconnect())
-
-
-def test_there_what_is_over_is_deleted_without_one(make: MakeCache) -> None:
-    now = [1_700_000_000.0]
-    with answering(_Primitive) as url:
-        cache = make(s3_bucket_name="b", s3_endpoint_url=url, **keys(OWNER), clock=lambda: now[0])
-        cache.set_cache("k", 1, ttl=10)
-        now[0] += 10
-        assert cache.get_cache("k") is None
-        now[0] -= 10
-        assert cache.get_cache("k") is None
-        asyncio.run(cache.disconnect())
-
-
-def test_an_answer_that_breaks_off_is_a_failure(make: MakeCache) -> None:
-    with answering(_BreaksOff) as url:
-        cache = make(s3_bucket_name="b", s3_endpoint_url=url, **keys(OWNER))
-        with pytest.raises(BackendError, match="the answer broke off"):
-            cache.get_cache("k")
-        asyncio.run(cache.disconnect())
