@@ -201,7 +201,7 @@ async def test_strangers_header_fields_are_forgotten_again() -> None:
 async def test_wrong_cache_objects_are_forgotten_again() -> None:
     cached = wrap(Dictated())
     wrong = {"x": [[]] * 30_000}
-    bodies = (chat_body(cache=wrong, seed=number) for number in range(60))
+    bodies = (chat_body(cache=wrong, seed=number) for number in range(20))
     assert await grown(cached, ((http_scope(), body) for body in bodies)) < 12_000_000
 
 

@@ -644,11 +644,11 @@ async def test_a_refresh_behind_a_stale_entry_goes_to_the_replacement() -> None:
 class Own(Cache):
     """A cache that wants to know of every look-up and every answer."""
 
-    asked: int = 0
+    looked_up: int = 0
     kept: int = 0
 
     async def lookup(self, key: str, *, counted: bool = True) -> Any:
-        self.asked += 1
+        self.looked_up += 1
         return await super().lookup(key, counted=counted)
 
     async def store(self, entry: Entry, retention: float) -> bool:
@@ -664,5 +664,5 @@ async def test_a_subclass_with_a_lookup_and_a_store_of_its_own_is_asked(
     app = CacheMiddleware(Dictated(), cache=cache)
     heard = [(await call(app, chat_body())).cache_status for _ in range(2)]
     assert [status.split(";")[1].strip() for status in heard] == ["fwd=miss", "hit"]
-    assert (cache.asked, cache.kept) == (2, 1)
+    assert (cache.looked_up, cache.kept) == (2, 1)
     await cache.disconnect()
