@@ -54,7 +54,9 @@ class Redis(BaseSettings):
         default=True, description="The server's certificate must bear its name."
     )
     redis_flush_size: kinds.Count | None = Field(
-        None, description="Write answers in batches of this many. Not set: each at once."
+        None,
+        description="Write what `batch_cache_write` is given in batches of this many. Not set: each "
+        "at once.",
     )
     redis_credential_provider: kinds.ImportPath | None = Field(
         None,
@@ -91,7 +93,11 @@ class S3(BaseSettings):
 
     s3_bucket_name: kinds.Text | None = Field(None, description="The bucket.")
     s3_region_name: kinds.Text | None = Field(None, description="Its region.")
-    s3_path: kinds.Text | None = Field(None, description="Goes before the name of every object.")
+    s3_path: kinds.Text | None = Field(
+        None,
+        description="Goes before the name of every object. No other cache's path should begin "
+        "with it and a slash: a flush of everything takes that one too.",
+    )
     s3_endpoint_url: kinds.Text | None = Field(
         None, description="Where a server other than Amazon's is."
     )
