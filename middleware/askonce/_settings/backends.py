@@ -55,8 +55,8 @@ class Redis(BaseSettings):
     )
     redis_flush_size: kinds.Count | None = Field(
         None,
-        description="Write what `batch_cache_write` is given in batches of this many. Not set: each "
-        "at once.",
+        description="Write what `batch_cache_write` is given in batches of this many. Not set: "
+        "each at once.",
     )
     redis_credential_provider: kinds.ImportPath | None = Field(
         None,
