@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import inspect
 import json
 import threading
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from askonce import Cache, CacheMiddleware, cached_call
+from askonce.caching import _replaced
 from askonce.entry import Entry
 from support.asgi import (
     CHAT,
@@ -263,6 +267,105 @@ async def test_a_sync_part_does_not_hold_up_the_event_loop() -> None:
     assert threads != [threading.main_thread()]
 
 
+# ---- replacements that would end, or hold up, more than themselves
+
+
+def raising(error: type[BaseException]) -> Callable[..., Any]:
+    def part(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return part
+
+
+PARTS = {
+    "get_cache_key": "askonce; fwd=bypass; detail=custom-key-failed",
+    "get_cache": "askonce; fwd=miss; detail=backend-error",
+    "add_cache": "askonce; fwd=miss",
+}
+every_part = pytest.mark.parametrize("part", PARTS)
+
+
+@every_part
+@pytest.mark.parametrize("kind", [as_it_is, as_async, as_object])
+@pytest.mark.parametrize(
+    "error", [StopIteration, asyncio.CancelledError, SystemExit, GeneratorExit]
+)
+async def test_whatever_a_part_raises_it_alone_has_failed(
+    part: str, kind: Any, error: type[BaseException]
+) -> None:
+    desk = Desk()
+    setattr(desk.cache, part, kind(raising(error)))
+    answered = await asyncio.wait_for(desk.ask(), 30)
+    assert answered.cache_status.startswith(PARTS[part])
+    assert answered.body == desk.api.answer
+    await asyncio.wait_for(desk.cache.drain(), 30)
+    assert desk.cache.stats().errors == 1
+
+
+async def test_what_a_part_raised_is_told_in_words(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk()
+    desk.cache.get_cache_key = raising(SystemExit)
+    await desk.ask()
+    assert "get_cache_key failed, served uncached: it raised SystemExit" in caplog.text
+
+
+@pytest.mark.parametrize("part", ["get_cache_key", "get_cache"])
+async def test_a_request_that_is_cancelled_in_a_part_ends(part: str) -> None:
+    desk, begun = Desk(), asyncio.Event()
+
+    async def hang(**_: Any) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    setattr(desk.cache, part, hang)
+    request = asyncio.create_task(desk.ask())
+    await asyncio.wait_for(begun.wait(), 30)
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    assert (desk.app.calls, desk.cache.stats().errors) == (0, 0)
+
+
+def test_a_call_that_is_thrown_away_with_its_loop_ends_quietly() -> None:
+    async def wait() -> None:
+        await asyncio.sleep(0)
+
+    called = _replaced.call(wait)
+
+    async def begin() -> None:
+        called.send(None)
+
+    asyncio.run(begin())
+    called.close()
+    assert inspect.getcoroutinestate(called) == inspect.CORO_CLOSED
+
+
+@every_part
+@pytest.mark.parametrize("limit", [None, 0.001])
+async def test_a_part_that_takes_too_long_has_failed(
+    part: str, limit: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*_: Any, **__: Any) -> None:
+        await asyncio.Event().wait()
+
+    if limit is None:
+        monkeypatch.setattr("askonce.parts.LIMIT_SECONDS", 0.001)
+    desk = Desk(backend_timeout=limit)
+    setattr(desk.cache, part, hang)
+    answered = await asyncio.wait_for(desk.ask(), 30)
+    assert answered.cache_status.startswith(PARTS[part])
+    await asyncio.wait_for(desk.cache.drain(), 30)
+    assert desk.cache.stats().errors == 1
+
+
+async def test_a_sync_part_that_takes_too_long_has_failed() -> None:
+    desk, gate = Desk(backend_timeout=0.001), threading.Event()
+    desk.cache.get_cache_key = lambda **_: gate.wait(30)
+    answered = await asyncio.wait_for(desk.ask(), 30)
+    gate.set()
+    assert answered.cache_status == PARTS["get_cache_key"]
+
+
 # ---- answers kept elsewhere
 
 
@@ -367,6 +470,54 @@ async def test_a_replaced_get_cache_that_fails_is_a_miss_with_a_reason(
     assert len(caplog.messages) == 1
 
 
+FILTERED = json.loads(completion().replace(b'"stop"', b'"content_filter"'))
+
+
+@pytest.mark.parametrize("inline", [True, False])
+@pytest.mark.parametrize(
+    "found", ["text", 5, True, [], {}, {"choices": []}, {"error": {}}, FILTERED], ids=repr
+)
+async def test_a_value_that_is_no_complete_answer_is_not_served(
+    found: Any, inline: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    if not inline:
+        monkeypatch.setattr("askonce.parts.INLINE_BYTES", 0)
+    desk = Desk()
+    desk.cache.get_cache = lambda **_: found
+    answered = await desk.ask()
+    assert answered.cache_status == "askonce; fwd=miss; detail=backend-error"
+    assert answered.body == desk.api.answer
+    assert "get_cache failed, served uncached: it returned no complete answer" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"status": "200"},
+        {"status": 99},
+        {"body": "text"},
+        {"body": None},
+        {"headers": (("content-type", "application/json"),)},
+        {"headers": 5},
+        {"stored_at": None},
+        {"stored_at": float("nan")},
+        {"ttl": "60"},
+        {"ttl": float("inf")},
+        {"shape": "odd"},
+        {"vary": 5},
+    ],
+    ids=repr,
+)
+async def test_an_entry_with_a_wrong_field_is_not_served(wrong: dict[str, Any]) -> None:
+    right = Entry("k", time.time(), 160.0, 200, (), completion("kept"), "plain", usage_due=True)
+    desk = Desk()
+    desk.cache.get_cache = lambda **_: replace(right, **wrong)
+    answered = await desk.ask()
+    assert answered.cache_status == "askonce; fwd=miss; detail=backend-error"
+    assert answered.body == desk.api.answer
+    assert desk.cache.stats().errors == 1
+
+
 async def test_a_replaced_get_cache_may_take_as_long_as_the_backend() -> None:
     async def hang(**_: Any) -> None:
         await asyncio.Event().wait()
@@ -410,8 +561,10 @@ async def test_a_client_is_heard_whatever_is_replaced(said: dict[str, bool], str
     if stream:
         desk.app.streams(*APIS[0].stream)
     desk.cache.add_cache, desk.cache.get_cache = shelf.add, shelf.get
-    shelf.kept[Shelf.name(QUESTION | {"call_type": "completion", "path": CHAT})] = {"n": 1}
-    assert (await desk.ask()).json == {"n": 1}
+    shelf.kept[Shelf.name(QUESTION | {"call_type": "completion", "path": CHAT})] = json.loads(
+        completion("kept")
+    )
+    assert (await desk.ask()).json == json.loads(completion("kept"))
     await desk.ask(cache=said, **({"stream": True} if stream else {}))
     assert desk.app.calls == 1
     assert len(shelf.added) == (0 if "no-store" in said else 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import threading
 import weakref
@@ -444,6 +445,36 @@ async def test_a_block_is_its_own_tasks_alone() -> None:
     assert cache.get_cache(**QUESTION) == {"a": 1}
     over.set()
     await task
+
+
+def test_a_block_may_be_left_in_another_context_than_it_was_entered_in() -> None:
+    cache, block = Cache(), cache_disabled()
+    cache.add_cache({"a": 1}, **QUESTION)
+    contextvars.copy_context().run(block.__enter__)
+    contextvars.copy_context().run(block.__exit__)
+    block.__exit__()
+    assert cache.get_cache(**QUESTION) == {"a": 1}
+    with cache_disabled():
+        block.__exit__()
+        assert cache.get_cache(**QUESTION) is None
+
+
+async def test_one_block_may_be_used_by_many_tasks_at_once() -> None:
+    cache, block = Cache(), cache_disabled()
+    cache.add_cache({"a": 1}, **QUESTION)
+    inside = asyncio.Barrier(2)
+
+    async def use(*, first: bool) -> None:
+        async with block:
+            await inside.wait()
+            if not first:
+                await left.wait()
+            assert cache.get_cache(**QUESTION) is None
+        assert cache.get_cache(**QUESTION) == {"a": 1}
+        left.set()
+
+    left = asyncio.Event()
+    await asyncio.wait_for(asyncio.gather(use(first=True), use(first=False)), 30)
 
 
 def test_blocks_nest_and_end_with_what_was_raised() -> None:

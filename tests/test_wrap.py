@@ -7,8 +7,8 @@ import functools
 import itertools
 import json
 import threading
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, TypedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, Optional, TypedDict, Union
 
 import pytest
 from openai import AsyncOpenAI, OpenAI
@@ -620,6 +620,8 @@ def annotated(kind: Any, model: Model) -> Any:
         (COMPLETION, dict[str, Any], True),
         (COMPLETION, Later, True),
         (COMPLETION, dict | None, True),
+        (COMPLETION, Optional[dict], True),  # noqa: UP045 - as many write it
+        (Completion(**PARTS), Union[Completion, Iterator[int]], True),  # noqa: UP007
         (Completion(**PARTS), Completion, True),
         (Completion(**PARTS), Completion | dict, True),
         (Completion(**PARTS), "Completion", True),
@@ -682,6 +684,8 @@ async def test_what_was_stored_by_hand_comes_back_as_the_only_type_there_is(cach
         (Completion | AsyncIterator[int], True),
         (AsyncIterator[Completion], False),
         (list[Completion], False),
+        (type[Completion], False),
+        (Callable[[], Completion], False),
         (Iterator[Completion], False),
     ],
     ids=repr,
@@ -699,6 +703,180 @@ def test_an_annotation_may_say_what_is_awaited_but_not_what_is_in_a_stream(
     ask.__code__ = ask.__code__.replace(co_name=f"ask_{next(NUMBERS)}")
     cached(cache)(ask)(**QUESTION)
     assert model.calls == (0 if known else 1)
+
+
+def as_dict(**_: Any) -> Any:
+    return COMPLETION
+
+
+def as_object(**_: Any) -> Any:
+    return Completion(**PARTS)
+
+
+def silently_decorated(function: Any) -> Any:
+    def inner(**kwargs: Any) -> Any:
+        return function(**kwargs)
+
+    return inner
+
+
+def made(kind: Any, **_: Any) -> Any:
+    return kind(**PARTS)
+
+
+def made_by_closure(kind: Any) -> Any:
+    return lambda **_: kind(**PARTS)
+
+
+def made_by_default(kind: Any) -> Any:
+    def ask(kind: Any = kind, **_: Any) -> Any:
+        return kind(**PARTS)
+
+    return ask
+
+
+def made_by_keyword(kind: Any) -> Any:
+    def ask(*, kind: Any = kind, **_: Any) -> Any:
+        return kind(**PARTS)
+
+    return ask
+
+
+class Maker:
+    kind: Any = dict
+
+    def ask(self, **_: Any) -> Any:
+        return self.kind(**PARTS)
+
+    @classmethod
+    def ask_class(cls, **_: Any) -> Any:
+        return cls.kind(**PARTS)
+
+    def __call__(self, **_: Any) -> Any:
+        return self.kind(**PARTS)
+
+
+class ObjectMaker(Maker):
+    kind = Completion
+
+
+def as_either(wrap: Any) -> Any:
+    return wrap(as_dict), wrap(as_object)
+
+
+def dumped(function: Any) -> Any:
+    @functools.wraps(function)
+    def inner(**kwargs: Any) -> Any:
+        return json.loads(function(**kwargs).model_dump_json(by_alias=True))
+
+    return inner
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        as_either(decorated),
+        as_either(lambda function: decorated(decorated(function))),
+        as_either(silently_decorated),
+        as_either(lambda function: silently_decorated(silently_decorated(function))),
+        as_either(functools.partial),
+        as_either(lambda function: functools.partial(decorated(function), seed=1)),
+        (dumped(as_object), decorated(as_object)),
+        (functools.partial(made, dict), functools.partial(made, Completion)),
+        (functools.partial(made, kind=dict), functools.partial(made, kind=Completion)),
+        (made_by_closure(dict), made_by_closure(Completion)),
+        (made_by_default(dict), made_by_default(Completion)),
+        (made_by_keyword(dict), made_by_keyword(Completion)),
+        (Maker().ask, ObjectMaker().ask),
+        (Maker.ask_class, ObjectMaker.ask_class),
+        (Maker(), ObjectMaker()),
+    ],
+)
+def test_functions_that_share_their_code_do_not_share_their_types(
+    cache: Cache, first: Any, second: Any
+) -> None:
+    for _ in range(2):
+        for function, kind in ((first, dict), (second, Completion)):
+            assert type(cached(cache)(function)(**QUESTION)) is kind
+
+
+@pytest.mark.parametrize(
+    "made_anew",
+    [
+        lambda model: lambda **kwargs: model.sync(seed=1, **kwargs),
+        lambda model: decorated(model.sync),
+        lambda model: functools.partial(model.sync, seed=1),
+        lambda model: functools.partial(decorated(model.sync)),
+    ],
+    ids=["lambda", "decorated", "partial", "both"],
+)
+async def test_a_function_that_is_made_anew_with_each_call_is_known(
+    cache: Cache, made_anew: Any
+) -> None:
+    model = Model()
+    for _ in range(2):
+        assert await cached_call(cache, made_anew(model), **QUESTION) == COMPLETION
+    assert model.calls == 1
+
+
+def test_a_function_with_too_many_parts_is_like_no_other(cache: Cache) -> None:
+    calls: list[int] = []
+
+    def ask(**_: Any) -> Any:
+        calls.append(1)
+        return COMPLETION
+
+    many = functools.reduce(lambda function, _: decorated(function), range(99), ask)
+    for _ in range(2):
+        cached(cache)(many)(**QUESTION)
+    assert len(calls) == 2
+
+
+def test_a_function_may_refer_to_itself_and_to_what_is_not_there_yet(cache: Cache) -> None:
+    def ask(**_: Any) -> Any:
+        return later if ask else None
+
+    early = cached(cache)(ask)
+    later = COMPLETION
+    for answer in (early, cached(cache)(ask)):
+        assert answer(**QUESTION) == answer(**QUESTION) == COMPLETION
+
+
+async def test_a_result_that_cannot_be_read_in_its_type_counts_as_a_miss(cache: Cache) -> None:
+    for function in (as_object, as_dict):
+        cached(cache)(function)(**QUESTION)
+        await cached_call(cache, function, **QUESTION, seed=1)
+    assert (cache.stats().hits, cache.stats().misses) == (0, 4)
+    cached(cache)(as_dict)(**QUESTION)
+    await cached_call(cache, as_dict, **QUESTION, seed=1)
+    assert (cache.stats().hits, cache.stats().misses) == (2, 4)
+
+
+# ---- StopIteration, which neither generators nor futures let pass
+
+
+def test_a_sync_function_may_raise_stop_iteration(cache: Cache) -> None:
+    def ask(**_: Any) -> Any:
+        return next(iter(()))
+
+    with pytest.raises(StopIteration):
+        cached(cache)(ask)(**QUESTION)
+    assert len(cache.backend) == 0
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_what_is_awaited_raises_an_error_from_stop_iteration(
+    cache: Cache, is_async: bool
+) -> None:
+    def ask(**_: Any) -> Any:
+        return next(iter(()))
+
+    if is_async:
+        ask.__wrapped__ = Model().later  # type: ignore[attr-defined]
+    async with asyncio.timeout(SECONDS):
+        with pytest.raises(RuntimeError, match="the wrapped function raised") as raised:
+            await cached_call(cache, ask, **QUESTION)
+    assert isinstance(raised.value.__cause__, StopIteration)
 
 
 # ---- marks
@@ -851,6 +1029,14 @@ async def test_a_backend_that_fails_to_write_is_told(tmp_path: Path) -> None:
 
 
 # ---- a real client
+
+
+def test_openais_methods_find_after_a_restart_what_they_are_annotated_with(cache: Cache) -> None:
+    cache.add_cache(ChatCompletion.model_validate(COMPLETION), **QUESTION)
+    with OpenAI(base_url="http://127.0.0.1:1", api_key="k", max_retries=0) as client:
+        cached(cache, "text_completion")(client.completions.create)  # of the same code, outside
+        found = cached(cache)(client.chat.completions.create)(**QUESTION)
+    assert type(found) is ChatCompletion
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ is ever imported by a stored name. Where the type is not known, nothing comes ba
 from __future__ import annotations
 
 import inspect
+import types
 import typing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
@@ -31,7 +32,11 @@ ABSENT: Final = object()
 _TYPE_FIELD: Final = b"askonce-type"
 _JSON: Final = "json"
 _PLAIN: Final = (dict, list, str, int, float, bool)
+_UNIONS: Final = (typing.Union, types.UnionType)
 _UNRESOLVED: Final = (NameError, AttributeError, TypeError, ValueError)
+
+_PARTS: Final = 64
+"""Parts by which a function is told from others; one that has more is like no other."""
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -103,6 +108,26 @@ class Results:
         return names[0] if len(names) == 1 else ""
 
 
+def identity(function: Callable[..., Any]) -> tuple[object, ...]:
+    """Return what tells a function from those that may return other types.
+
+    A lambda is made anew with each call, so a function is known by its code. Decorators, partials
+    and methods share theirs: what is inside of them counts too, also what a closure holds or a
+    default is. Of other objects only the type counts.
+
+    Args:
+        function: The function.
+    """
+    told: dict[int, object] = {}
+    left: list[Any] = [function]
+    while left and len(told) < _PARTS:
+        part = left.pop()
+        if id(part) not in told:
+            told[id(part)] = _told(part)
+            left += _parts(part)
+    return (object(),) if left else tuple(told.values())
+
+
 def mark(result: Any, *, hit: bool, key: str, in_dicts: bool) -> Any:
     """Mark a result the way LiteLLM's users look for it.
 
@@ -127,6 +152,43 @@ def mark(result: Any, *, hit: bool, key: str, in_dicts: bool) -> Any:
 
 def _kind(result: object) -> type[Any]:
     return type(result)
+
+
+def _told(part: Any) -> object:
+    if isinstance(part, type) or type(part) is object:
+        return part
+    if isinstance(part, types.MethodType) or not inspect.isroutine(part):
+        return _kind(part)
+    names = (getattr(part, name, None) for name in ("__code__", "__qualname__", "__module__"))
+    return (type(part), *names)
+
+
+def _parts(part: Any) -> list[Any]:
+    """What is inside of a function, and decides with it what it returns."""
+    if isinstance(part, type):
+        return []
+    if isinstance(part, partial):
+        return [part.func, *part.args, *part.keywords.values()]
+    if isinstance(part, types.MethodType):
+        return [part.__func__, part.__self__]
+    inside = [value for name, value in _own(part).items() if name == "__wrapped__"]
+    if isinstance(part, types.FunctionType):
+        inside += [*(part.__defaults__ or ()), *(part.__kwdefaults__ or {}).values()]
+        inside += _held(part.__closure__ or ())
+    return inside
+
+
+def _own(part: Any) -> dict[str, Any]:
+    # Not by getattr: there are objects that have every attribute they are asked for.
+    own: Any = getattr(part, "__dict__", None)
+    return own if is_object(own) else {}
+
+
+def _held(cells: tuple[types.CellType, ...]) -> list[Any]:
+    try:
+        return [cell.cell_contents for cell in cells]
+    except ValueError:  # one is still empty: nobody knows what will be in it
+        return [object()]
 
 
 def _written(body: bytes, name: str) -> Written:
@@ -186,6 +248,6 @@ def _kinds(annotation: Any) -> list[type[Any]]:
     inner = typing.get_args(annotation)
     if isinstance(origin, type) and hasattr(origin, "__await__"):
         inner = inner[-1:]
-    elif hasattr(origin, "__iter__") or hasattr(origin, "__aiter__"):
-        return []  # a stream, and what it brings is no result
+    elif origin not in _UNIONS:
+        return []  # such as a stream: what it brings is no result
     return [kind for each in inner for kind in _kinds(each)]

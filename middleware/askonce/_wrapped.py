@@ -17,6 +17,7 @@ import msgspec
 from askonce import _results
 from askonce._arguments import Arguments, Given
 from askonce._results import ABSENT, Results
+from askonce.caching._failures import Failed
 from askonce.caching._python_calls import Call, Uncached
 from askonce.calls.base import Route
 from askonce.calls.registry import CALL_TYPES, canonical
@@ -47,7 +48,7 @@ class Read(msgspec.Struct, frozen=True):
 
 
 class Find(msgspec.Struct, frozen=True):
-    """Look an entry up; the answer is an Entry, None, or Failed."""
+    """Look an entry up, uncounted; the answer is an Entry, None, or Failed."""
 
     key: str
 
@@ -88,8 +89,8 @@ class Home:
         self._results: Memo[Any, Results] = Memo(2 * _FUNCTIONS)
 
     def results(self, function: Callable[..., Any]) -> Results:
-        """Return what is known of a function's results; a lambda is known by its code."""
-        name = getattr(function, "__code__", None) or id(type(function))
+        """Return what is known of a function's results."""
+        name = _results.identity(function)
         known = self._results.get(name)
         if known is None:
             known = Results(function)
@@ -166,6 +167,8 @@ class Wrapped:
         result = self._results.read(found) if isinstance(found, Entry) else ABSENT
         if isinstance(found, Entry) and result is ABSENT:
             found = None  # as good as none
+        if not isinstance(found, Failed):
+            self._cache.count(found)
         outcome = self._handler.judge(journey, call.key, found, waits=not self._refreshes)
         if not isinstance(outcome, Forward):
             return self._served(result, found, journey, call.key)

@@ -14,36 +14,43 @@ The last two are for those that find and add answers on their own: an answer mus
 else. ``get_cache_key`` does not get them, for caller and namespace stay around what it returns. A
 body with a field of such a name is not cached, as nobody could tell the two apart.
 
-One that raises costs no request more than the cache: no key is a bypass, no look-up a miss.
+One that raises, or takes longer than a call of the backend may, costs no request more than the
+cache: no key is a bypass, no look-up a miss. What ``get_cache`` returns is not trusted: a JSON
+value has to be a complete answer to the request, and every field of an entry needs its type.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict, astuple, replace
 
 from askonce.caching import _replaced
-from askonce.calls.base import Bypass
+from askonce.calls.base import Bypass, Incomplete
 from askonce.calls.canonical import packed
-from askonce.entry import Entry
+from askonce.entry import Answer, Entry
+from askonce.errors import BackendError
 from askonce.policy.directives import SILENT, Directives
 from askonce.renditions import INLINE_BYTES
 
 if TYPE_CHECKING:
     from askonce.caching._failures import Failed
-    from askonce.caching._replaced import Replaced
+    from askonce.caching._replaced import Part, Replaced
     from askonce.caching.caching import Cache
     from askonce.calls.keys import Asker
     from askonce.questions import Journey, Questions
 
+LIMIT_SECONDS: Final = 1.0
+"""How long a replacement may take where a call of the backend has no limit."""
 _RESERVED: Final = frozenset({"call_type", "path", "caller", "cache"})
 _CLASH: Final = Bypass("reserved-member")
 _NO_KEY: Final = Bypass("custom-key-failed")
-_JSON: Final = ((b"content-type", b"application/json"),)
+_MEDIA: Final = b"application/json"
+_JSON: Final = ((b"content-type", _MEDIA),)
 _SAID: Final = {
     "no_cache": "no-cache",
     "no_store": "no-store",
@@ -85,7 +92,7 @@ class Parts:
                 return _CLASH
             if part is None:
                 return None
-            return _replaced.key_text(await _replaced.call(part, **fields, **self._place()))
+            return _replaced.key_text(await self._call(part, **fields, **self._place()))
         except Exception as error:  # noqa: BLE001 - somebody else's code: whatever it raises
             self._cache.failed("get_cache_key", error)
             return _NO_KEY
@@ -105,10 +112,11 @@ class Parts:
         if pending is not None:
             return self._cache.count(pending)
         try:
-            async with asyncio.timeout(self._cache.settings.effective_backend_timeout):
-                found = await _replaced.call(part, **await self._fields())
-            if found is not None and not isinstance(found, Entry):
-                found = _entry(key, found, now, ttl)
+            found = await self._call(part, **await self._fields())
+            if isinstance(found, Entry):
+                found = _checked(found)
+            elif found is not None:
+                found = await self._complete(_entry(key, found, now, ttl))
         except Exception as error:  # noqa: BLE001 - somebody else's code: whatever it raises
             return self._cache.failed("get_cache", error)
         return self._cache.count(found)
@@ -139,11 +147,29 @@ class Parts:
             body = await self._plain(entry)
             if body is None:
                 return False
-            await _replaced.call(part, msgspec.json.decode(body), **await self._fields())
+            await self._call(part, msgspec.json.decode(body), **await self._fields())
         except Exception as error:  # noqa: BLE001 - somebody else's code: whatever it raises
             self._cache.failed("add_cache", error)
             return False
         return True
+
+    async def _call(self, part: Part, /, *args: Any, **fields: Any) -> Any:
+        limit = self._cache.settings.effective_backend_timeout
+        async with asyncio.timeout(LIMIT_SECONDS if limit is None else limit):
+            return await _replaced.call(part, *args, **fields)
+
+    async def _complete(self, entry: Entry) -> Entry:
+        """Return the entry of a JSON value, if that is an answer that would have been stored."""
+        asked = replace(self._journey.ask, shape="plain")
+        answer = Answer(entry.status, entry.headers, entry.body, entry.shape, _MEDIA)
+        verdict = self._journey.question.call.verdict
+        if len(entry.body) > INLINE_BYTES:
+            said = await asyncio.to_thread(verdict, asked, answer)
+        else:
+            said = verdict(asked, answer)
+        if isinstance(said, Incomplete):
+            raise BackendError(f"it returned no complete answer: {said.reason}")
+        return entry
 
     async def _plain(self, entry: Entry) -> bytes | None:
         """The answer as JSON; None if what was streamed cannot be put together."""
@@ -196,3 +222,20 @@ def _entry(key: str, value: Any, now: float, ttl: float) -> Entry:
     """A JSON value as the answer that it stands for."""
     body = msgspec.json.encode(_replaced.as_json(value))
     return Entry(key, now, ttl, 200, _JSON, body, "plain", usage_due=True)
+
+
+def _checked(entry: Entry) -> Entry:
+    """Return an entry whose fields have their types.
+
+    Raises:
+        BackendError: One has not, or a value that no answer has.
+    """
+    try:
+        checked = msgspec.convert(astuple(entry), Entry, builtin_types=(bytes,))
+    except msgspec.ValidationError as error:
+        raise BackendError("it returned an entry with a field of a wrong type") from error
+    if not (math.isfinite(checked.stored_at) and math.isfinite(checked.ttl)):
+        raise BackendError("it returned an entry with a time that is no number")
+    if not 200 <= checked.status <= 599:
+        raise BackendError("it returned an entry with a status that no answer has")
+    return checked

@@ -16,8 +16,10 @@ The key is made of the arguments alone, as ``cache.get_cache_key`` makes it, not
 functions that answer the same arguments differently need namespaces of their own.
 
 The result is stored if it is a complete answer of its API, as a JSON value or a pydantic object,
-and comes back in the type that it had. ``stream=True`` passes uncached, as do arguments that JSON
-does not have. Objects are marked: ``result._hidden_params["cache_hit"]`` is True or False.
+and comes back in the type that it had. In a new process, so after a restart too, it is a hit only
+if the function is annotated with what it returns, as in ``-> ChatCompletion``; without that the
+function has to return the type once before. ``stream=True`` passes uncached, as do arguments that
+JSON does not have. Objects are marked: ``result._hidden_params["cache_hit"]`` is True or False.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from askonce._wrapped import Ask, Find, Keep, Read, Refresh, Step, Steps, Wrappe
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from askonce._arguments import Given
     from askonce.caching.caching import Cache
 
 __all__ = ["cached", "cached_call"]
@@ -157,7 +160,7 @@ class _Async:
             case Read(asked=asked):
                 return await self._cache.aread_call(asked)
             case Find(key=key):
-                return await self._cache.lookup(key)
+                return await self._cache.lookup(key, counted=False)
             case Ask(given=given):
                 return await self._ask(given.args, given.kwargs)
             case Keep(recording=recording):
@@ -170,9 +173,9 @@ class _Async:
 
     async def _ask(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._is_async:
-            result = self._function(*args, **kwargs)
+            result = _called(self._function, args, kwargs)
         else:
-            result = await asyncio.to_thread(self._function, *args, **kwargs)
+            result = await asyncio.to_thread(_called, self._function, args, kwargs)
         return await result if inspect.isawaitable(result) else result
 
     def _refresh(self, key: str, journey: Steps) -> None:
@@ -196,6 +199,24 @@ class _Refreshes(dict[str, "asyncio.Task[None]"]):
         del cache
 
 
+class _Stopped(Exception):  # noqa: N818 - no error of its own
+    """Carries a StopIteration through a journey: a generator cannot let one pass (PEP 479)."""
+
+    def __init__(self, error: StopIteration) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _called(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a function for a coroutine; a future that gets a StopIteration never ends."""
+    try:
+        return function(*args, **kwargs)
+    except StopIteration as error:
+        raise RuntimeError(
+            "the wrapped function raised StopIteration, which cannot be raised by what is awaited"
+        ) from error
+
+
 def _followed(cache: Cache, function: Callable[..., Any], journey: Steps) -> Any:
     """Follow a journey in this thread."""
     try:
@@ -209,6 +230,8 @@ def _followed(cache: Cache, function: Callable[..., Any], journey: Steps) -> Any
                 step = journey.send(done)
     except StopIteration as end:
         return end.value
+    except _Stopped as stopped:
+        raise stopped.error from None
 
 
 def _done(cache: Cache, function: Callable[..., Any], step: Step) -> Any:
@@ -216,15 +239,22 @@ def _done(cache: Cache, function: Callable[..., Any], step: Step) -> Any:
         case Read(asked=asked):
             return cache.read_call(asked)
         case Find(key=key):
-            return cache.find(key)
+            return cache.find(key, counted=False)
         case Ask(given=given):
-            return function(*given.args, **given.kwargs)
+            return _answer(function, given)
         case Keep(recording=recording):
             return recording.conclude_here()
         case Refresh():
             raise AssertionError("nothing can be fetched behind a sync call")
         case _:
             assert_never(step)
+
+
+def _answer(function: Callable[..., Any], given: Given) -> Any:
+    try:
+        return function(*given.args, **given.kwargs)
+    except StopIteration as error:
+        raise _Stopped(error) from error
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

@@ -154,6 +154,84 @@ async def test_a_subscriber_that_raises_loses_that_event_alone(
     assert {record.getMessage().rpartition(", ")[2] for record in caplog.records} == {"failed"}
 
 
+class Later:
+    """A subscriber of which only its result shows that it is async."""
+
+    def __init__(self, hear: Any) -> None:
+        self._hear = hear
+
+    def __call__(self, told: CacheEvent) -> Any:
+        return self._hear(told)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async", "async result"])
+@pytest.mark.parametrize("error", [asyncio.CancelledError, SystemExit, GeneratorExit])
+async def test_whatever_a_subscriber_raises_ends_nothing(
+    events: Events, kind: str, error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[CacheEvent] = []
+    threads: set[int] = set()
+
+    def hear(told: CacheEvent) -> None:
+        heard.append(told)
+        threads.add(threading.get_ident())
+        raise error
+
+    async def hear_async(told: CacheEvent) -> None:
+        await asyncio.sleep(0)
+        hear(told)
+
+    kinds = {"sync": hear, "async": hear_async, "async result": Later(hear_async)}
+    events.add(kinds[kind])
+    for number in range(3):
+        events.publish(event(number))
+    await events.drain()
+    assert all(box.wait(0) for box in events._mailboxes)
+    assert heard == [event(0), event(1), event(2)]
+    assert len(threads) == 1
+    assert [record.getMessage().rpartition(", ")[2] for record in caplog.records] == ["failed"]
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, SystemExit, GeneratorExit])
+def test_whatever_a_subscriber_raises_outside_of_any_loop_ends_nothing(
+    events: Events, error: type[BaseException]
+) -> None:
+    heard: list[CacheEvent] = []
+
+    async def hear(told: CacheEvent) -> None:
+        heard.append(told)
+        raise error
+
+    events.add(hear)
+    for number in range(3):
+        events.publish(event(number))
+    asyncio.run(events.drain())
+    assert heard == [event(0), event(1), event(2)]
+
+
+def test_an_interrupt_reaches_the_loop_and_the_next_event_a_new_one(events: Events) -> None:
+    heard: list[CacheEvent] = []
+
+    async def hear(told: CacheEvent) -> None:
+        heard.append(told)
+        if told == event(0):
+            raise KeyboardInterrupt
+
+    async def main(number: int) -> None:
+        events.publish(event(number))
+        await events.drain()
+
+    events.add(hear)
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(main(0))
+    [box] = events._mailboxes
+    assert isinstance(box, subscribers.TaskMailbox)
+    assert box._task is not None
+    assert isinstance(box._task.exception(), KeyboardInterrupt)
+    asyncio.run(main(1))
+    assert heard == [event(0), event(1)]
+
+
 async def test_failures_are_logged_once_in_a_while(
     events: Events, caplog: pytest.LogCaptureFixture
 ) -> None:

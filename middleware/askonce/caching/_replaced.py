@@ -2,8 +2,9 @@
 
 ``get_cache_key``, ``get_cache`` and ``add_cache`` may be replaced, each on its own, by sync or
 async functions. They get a call's fields, and beside them ``call_type`` and ``path``. A sync one
-runs in a thread, for nobody knows what it waits for. Whether anything is replaced is found out when
-an attribute is set, not with every request.
+runs in a thread, for nobody knows what it waits for. Whatever one raises is an error of its own:
+it neither cancels who called it nor ends the event loop. Whether anything is replaced is found out
+when an attribute is set, not with every request.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 
 from askonce.calls.canonical import is_json
+from askonce.errors import BackendError
 
 if TYPE_CHECKING:
     from askonce.codec import JSON
@@ -65,11 +67,20 @@ async def call(part: Part, /, *args: Any, **fields: Any) -> Any:
 
     Raises:
         Exception: Whatever it raises.
+        BackendError: It raised something that is no ``Exception``, or ``StopIteration``.
     """
-    if inspect.iscoroutinefunction(part):
-        return await part(*args, **fields)
-    result = await asyncio.to_thread(part, *args, **fields)
-    return await result if inspect.isawaitable(result) else result
+    task = asyncio.current_task()
+    try:
+        if inspect.iscoroutinefunction(part):
+            return await part(*args, **fields)
+        result, error = await asyncio.to_thread(_outcome, part, *args, **fields)
+        if error is not None:
+            raise _as_exception(error)
+        return await result if inspect.isawaitable(result) else result
+    except (asyncio.CancelledError, GeneratorExit, SystemExit) as raised:
+        if _is_ended(task):
+            raise
+        raise _as_exception(raised) from raised
 
 
 def refuse_async(part: Part) -> None:
@@ -106,6 +117,32 @@ def as_json(result: Any) -> JSON:
     if not is_json(plain):
         raise TypeError(f"{type(result).__name__}: the result is not a JSON value")
     return plain
+
+
+def _outcome(part: Part, /, *args: Any, **fields: Any) -> tuple[Any, BaseException | None]:
+    """Call it in a thread: what it returns, or what it raises.
+
+    A future cannot hold ``StopIteration``: who awaits it would wait for ever.
+    """
+    try:
+        return part(*args, **fields), None
+    except BaseException as error:  # noqa: BLE001 - somebody else's code: whatever it raises
+        return None, error
+
+
+def _as_exception(error: BaseException) -> Exception:
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    return BackendError(f"it raised {type(error).__name__}")
+
+
+def _is_ended(task: asyncio.Task[Any] | None) -> bool:
+    """Say whether somebody else ends a task: cancels it, or throws its coroutine away."""
+    try:
+        current = asyncio.current_task()
+    except RuntimeError:  # no loop runs any more
+        return True
+    return current is not task or (task is not None and task.cancelling() > 0)
 
 
 def _replacement(cache: object, original: type, names: tuple[str, ...]) -> Part | None:

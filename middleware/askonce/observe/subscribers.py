@@ -110,7 +110,7 @@ class Mailbox(abc.ABC):
             self._at_work = self._delivering = False
             self._changed.notify_all()
 
-    def _complain(self, message: str, *args: object, error: Exception | None = None) -> None:
+    def _complain(self, message: str, *args: object, error: BaseException | None = None) -> None:
         now = time.monotonic()
         if now - self._logged >= LOG_SECONDS:
             self._logged = now
@@ -143,7 +143,7 @@ class ThreadMailbox(Mailbox):
                 result = self._deliver(event)
                 if inspect.isawaitable(result):
                     asyncio.run(_awaited(result))
-            except Exception as error:  # noqa: BLE001 - the subscriber's code: whatever it raises
+            except BaseException as error:  # noqa: BLE001 - the subscriber's: the thread goes on
                 self._complain("failed", error=error)
 
 
@@ -178,13 +178,30 @@ class TaskMailbox(Mailbox):
     async def _run(self) -> None:
         try:
             while (event := self._take(0.0)) is not None:
-                try:
-                    await self._deliver(event)
-                except Exception as error:  # noqa: BLE001 - the subscriber's code
-                    self._complain("failed", error=error)
-        except asyncio.CancelledError:  # its loop ends; the next event finds another
+                await self._tell(event)
+        except BaseException:  # its loop ends; the next event finds another
             self._stop()
             raise
+
+    async def _tell(self, event: CacheEvent) -> None:
+        task = asyncio.current_task()
+        try:
+            await self._deliver(event)
+        except KeyboardInterrupt:  # the operator's, not the subscriber's
+            raise
+        except BaseException as error:
+            if _is_ended(task):
+                raise
+            self._complain("failed", error=error)
+
+
+def _is_ended(task: asyncio.Task[Any] | None) -> bool:
+    """Say whether somebody else ends a task: cancels it, or throws its coroutine away."""
+    try:
+        current = asyncio.current_task()
+    except RuntimeError:  # no loop runs any more
+        return True
+    return current is not task or (task is not None and task.cancelling() > 0)
 
 
 def _run_in_a_loop(main: Coroutine[Any, Any, None]) -> None:
