@@ -12,8 +12,11 @@ import pytest
 import redis
 import redis.asyncio
 
+from askonce.caching import _redis_commands as say
+from askonce.caching import _redis_link
+from askonce.caching._redis_buffer import WriteBuffer
 from askonce.caching.redis_cache import RedisCache
-from askonce.errors import BackendError, MissingExtraError
+from askonce.errors import BackendError, BackendTimeoutError, MissingExtraError
 from askonce.settings import CacheSettings
 from support import valkey
 
@@ -201,14 +204,15 @@ async def test_what_comes_after_a_buffered_write_wins(buffered: RedisCache, way:
     assert await buffered.async_get_cache("k") == expected
 
 
-async def test_a_synchronous_write_sends_what_waits_before_it(
+async def test_a_synchronous_write_sends_what_waits_under_its_key_before_it(
     buffered: RedisCache, server: Server
 ) -> None:
     await buffered.batch_cache_write("a", 1)
     await buffered.batch_cache_write("b", 1)
     buffered.set_cache("a", 2)
-    assert server.ask("MGET", "a") == [b"2"]
-    assert server.ask("DBSIZE") == 2
+    assert server.ask("MGET", "a", "b") == [b"2", None]
+    await buffered.flush_cache_buffer()
+    assert server.ask("MGET", "a", "b") == [b"2", b"1"]
 
 
 async def test_of_many_buffered_writes_under_way_at_once_none_is_lost(
@@ -230,6 +234,147 @@ async def test_what_could_not_be_sent_waits_on(buffered: RedisCache, server: Ser
         server.ask("CONFIG", "SET", "maxmemory", "0")
     await buffered.flush_cache_buffer()
     assert server.ask("DBSIZE") == 3
+
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most", "parts"),
+    [
+        ([], 3, []),
+        ([1] * 7, 3, [3, 3, 1]),
+        ([MIB // 2] * 5, 9, [2, 2, 1]),
+        ([1, 3 * MIB, 1], 9, [1, 1, 1]),
+        ([MIB], 9, [1]),
+    ],
+)
+def test_what_travels_is_cut_by_count_and_by_bytes(
+    sizes: list[int], most: int, parts: list[int]
+) -> None:
+    cut = list(say.parts(sizes, int, most))
+    assert [len(part) for part in cut] == parts
+    assert [size for part in cut for size in part] == sizes
+
+
+async def test_many_keys_are_read_and_deleted_in_parts(cache: RedisCache, server: Server) -> None:
+    keys = [str(n) for n in range(2100)]
+    await cache.async_set_cache_pipeline([(key, 1) for key in keys])
+    server.ask("CONFIG", "RESETSTAT")
+    assert await cache.async_batch_get_cache(keys) == [1] * 2100
+    assert calls(server, "mget") == 17
+    assert cache.batch_get_cache(keys) == [1] * 2100
+    assert calls(server, "mget") == 34
+    assert await cache.async_delete_many(keys) == 2100
+    assert calls(server, "unlink") == 3
+
+
+async def test_the_limit_counts_for_each_part(
+    cache: RedisCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+
+    async def asend(_client: Any, commands: list[Any]) -> list[Any]:
+        sent.append(len(commands))
+        return [b"OK"] * len(commands)
+
+    monkeypatch.setattr(_redis_link, "asend", asend)
+    await cache.async_set_cache_pipeline([(str(n), "x" * (MIB // 2)) for n in range(3)])
+    assert sent == [1, 1, 1]
+
+
+async def test_of_a_batch_that_failed_half_way_only_the_rest_waits_on(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = RedisCache(
+        server.host, server.port, redis_flush_size=99, socket_timeout=valkey.PATIENCE
+    )
+    for key in ("a", "b", "c"):
+        await cache.batch_cache_write(key, "x" * MIB)
+    sent: list[Any] = []
+    asend = _redis_link.asend
+
+    async def failing(client: Any, commands: list[Any]) -> list[Any]:
+        sent.append(commands[0][1])
+        if len(sent) == 2:
+            raise TimeoutError
+        return await asend(client, commands)
+
+    monkeypatch.setattr(_redis_link, "asend", failing)
+    with pytest.raises(BackendError):
+        await cache.flush_cache_buffer()
+    assert server.ask("EXISTS", "a", "b", "c") == 1
+    await cache.flush_cache_buffer()
+    assert sent == ["a", "b", "b", "c"]
+    assert server.ask("EXISTS", "a", "b", "c") == 3
+    await cache.disconnect()
+
+
+async def test_what_waits_under_other_keys_makes_nothing_fail(server: Server) -> None:
+    server.ask("ACL", "SETUSER", "app", "on", ">pw", "~k*", "+@all")
+    cache = RedisCache(
+        server.host, server.port, "pw", redis_flush_size=9, username="app", socket_timeout=9
+    )
+    await cache.batch_cache_write("forbidden", 1)
+    await cache.batch_cache_write("k1", 1)
+    await cache.async_set_cache("k2", 2)
+    assert await cache.async_set_cache("k3", 3, nx=True) is True
+    assert await cache.async_increment("k2", 1) == 3
+    assert await cache.async_get_cache("k2") == 3
+    assert await cache.async_delete_cache("k2") is True
+    cache.set_cache("k1", 7)
+    assert server.ask("MGET", "k1") == [b"7"]
+    with pytest.raises(BackendError, match="ACL"):
+        await cache.async_set_cache("forbidden", 2)
+    with pytest.raises(BackendError, match="ACL"):
+        await cache.disconnect()
+
+
+async def test_what_waits_has_more_time_on_disconnect_than_a_request(server: Server) -> None:
+    cache = RedisCache(server.host, server.port, redis_flush_size=9, socket_timeout=0.05)
+    await cache.batch_cache_write("k", 1)
+    server.suspend()
+    with pytest.raises(BackendTimeoutError):
+        await cache.flush_cache_buffer()
+    ending = asyncio.create_task(cache.disconnect())
+    await asyncio.wait([ending], timeout=0.2)
+    assert not ending.done()
+    server.resume()
+    await ending
+    assert server.ask("EXISTS", "k") == 1
+    assert cache._server.limit == 0.05
+
+
+@pytest.mark.parametrize(
+    ("size", "data", "kept"),
+    [(1, b"x", 1000), (99, b"x" * (16 * MIB), 3), (99, b"x" * (70 * MIB), 1)],
+)
+def test_the_oldest_go_if_too_many_wait_which_is_told_once(
+    size: int, data: bytes, kept: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    buffer = WriteBuffer(size, lambda: 0.0)
+    keys = [str(n) for n in range(kept + 2)]
+    for key in keys:
+        buffer.put((key, data, None))
+    found = buffer.overlaid(keys, [None] * len(keys))
+    assert found == [None, None, *[data] * kept]
+    assert buffer.lost == 2
+    assert [record.getMessage() for record in caplog.records] == [
+        "redis: too many buffered writes wait: 1 were lost so far"
+    ]
+
+
+def test_of_a_batch_that_comes_back_the_oldest_go_first() -> None:
+    buffer = WriteBuffer(1, lambda: 0.0)
+    buffer.put(("old", b"1", None))
+    taken = buffer.take()
+    assert taken is not None
+    for n in range(1000):
+        buffer.put((str(n), b"2", None))
+    with pytest.raises(OSError, match="away"), buffer.arriving(taken):
+        raise OSError("away")
+    assert buffer.overlaid(["old", "0"], [None, None]) == [None, b"2"]
+    assert buffer.lost == 1
 
 
 # ---- counting

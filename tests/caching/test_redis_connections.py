@@ -228,11 +228,47 @@ async def test_settings_say_how_to_connect(locked: Server) -> None:
     await cache.disconnect()
 
 
-@pytest.mark.parametrize("url", ["http://u:pw@host", "redis.example.org:6379"])
-def test_a_url_of_another_kind_is_refused_without_being_repeated(url: str) -> None:
-    with pytest.raises(ValueError, match="redis://") as refused:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://u:SECRET@host",
+        "http://h/0",
+        "redis.example.org:6379",
+        "",
+        "redis://:SECRET@host:notaport/0",
+        "redis://:pw/SECRET@h/0",
+        "redis://:12/SECRET@h/0",
+        "redis://:12#SECRET@h/0",
+        "redis://:12?SECRET@h/0",
+        "redis://:12?SECRET=1@h/0",
+        "redis://:SECRET@[::1/0",
+        "redis://h/0?socket_timeout=SECRET",
+        "redis://h/0?protocol=SECRET",
+        "rediss://h/0?ssl_cert_reqs=SECRET",
+        "redis://h/SECRET",
+    ],
+)
+def test_a_url_that_cannot_be_read_is_refused_without_being_repeated(url: str) -> None:
+    with pytest.raises(SettingsError) as refused:
         RedisCache(url=url)
-    assert "pw" not in str(refused.value)
+    assert str(refused.value) == (
+        "ASKONCE_REDIS_URL: cannot be read. HINT: percent-encode the password;"
+        " redis://[:password@]host[:port][/db]"
+    )
+    assert refused.value.__context__ is None  # nothing that quotes it is dragged along
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("redis://", "localhost:6379"),
+        ("redis://:p%2Fw@h:1/2?socket_timeout=3&ssl_cert_reqs=none", "h:1"),
+        ("rediss://h", "h:6379"),
+        ("unix:///run/redis.sock?db=1", "/run/redis.sock"),
+    ],
+)
+def test_a_url_says_where_the_server_is(url: str, where: str) -> None:
+    assert RedisCache(url=url)._server.where == where
 
 
 def test_what_the_driver_does_not_take_is_refused_at_once() -> None:

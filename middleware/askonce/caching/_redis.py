@@ -9,10 +9,12 @@ of tens of milliseconds, and who repeats what is decided by the caller, who know
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import redis
 from redis import asyncio as aioredis
@@ -45,6 +47,10 @@ __all__ = [
 DEFAULT_HOST: Final = "localhost"
 DEFAULT_PORT: Final = 6379
 _KINDS: Final = {"redis": "tcp", "rediss": "tls", "unix": "unix"}
+_UNREADABLE: Final = (
+    "ASKONCE_REDIS_URL: cannot be read. HINT: percent-encode the password;"
+    " redis://[:password@]host[:port][/db]"
+)
 _ELSEWHERE: Final = ("connection_class", "max_connections", "decode_responses")
 
 
@@ -70,6 +76,12 @@ class Server:
 
     def __repr__(self) -> str:
         return f"Server({self.kind} {self.where})"
+
+    def patient(self, seconds: float) -> Server:
+        """Return this server with a limit of at least so many seconds."""
+        if self.limit is None or self.limit >= seconds:
+            return self
+        return replace(self, limit=seconds, options={**self.options, "socket_timeout": seconds})
 
 
 def server(  # noqa: PLR0913 - the many things that connections need
@@ -102,14 +114,14 @@ def server(  # noqa: PLR0913 - the many things that connections need
             is as good as not given.
 
     Raises:
-        ValueError: The URL cannot be read. The message does not repeat it.
+        SettingsError: The URL cannot be read. The message repeats no part of it.
         TypeError: redis-py's connections do not take one of the arguments.
     """
     given = {name: value for name, value in options.items() if value is not None}
     kind = "tls" if ssl else "tcp"
     if url is not None:
-        kind = _kind(url)
-        given |= parse_url(url)
+        kind, said = _read(url)
+        given |= said
     if credential_provider is not None:
         given = {name: it for name, it in given.items() if name not in ("username", "password")}
         given["credential_provider"] = _provider(credential_provider)
@@ -154,11 +166,30 @@ def _connections(
     return {"connection_class": led[server.kind], **options}
 
 
-def _kind(url: str) -> str:
-    scheme = urlsplit(url).scheme
-    if scheme not in _KINDS:
-        raise ValueError("a Redis URL begins with redis://, rediss:// or unix://")
-    return _KINDS[scheme]
+def _read(url: str) -> tuple[str, dict[str, Any]]:
+    """Return what kind of connection a URL asks for, and its arguments."""
+    with suppress(ValueError, TypeError, redis.RedisError):
+        return _understood(url)
+    # Raised out here, so that no cause or context, which may quote the URL, hangs on to it.
+    raise SettingsError(_UNREADABLE)
+
+
+def _understood(url: str) -> tuple[str, dict[str, Any]]:
+    """Read a URL, more strictly than redis-py, which drops what it does not understand.
+
+    A password with ``/``, ``?`` or ``#`` in it, not encoded, would name another server that way.
+    """
+    parts = urlsplit(url)
+    kind = _KINDS.get(parts.scheme)
+    if kind is None or parts.fragment:
+        raise ValueError
+    if parts.query:
+        parse_qs(parts.query, strict_parsing=True)
+    if kind != "unix" and not re.fullmatch(r"/?[0-9]*", parts.path):
+        raise ValueError
+    said: dict[str, Any] = dict(parse_url(url))
+    pools.BLOCKING[kind](**_fitting(kind, said, None))
+    return kind, said
 
 
 def _where(kind: str, given: dict[str, Any]) -> str:

@@ -9,20 +9,27 @@ from __future__ import annotations
 
 import re
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from askonce.codec import Number, decode_number, encode_value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from askonce.caching._primitives import Item
+
+T = TypeVar("T")
 
 Command: TypeAlias = tuple[str | bytes | float, ...]
 """A command's name and its arguments, as the driver's ``execute_command`` takes them."""
 
 SCAN_COUNT: Final = 1000
 """How many keys a SCAN looks at, and an UNLINK takes, at once."""
+
+PART: Final = 500
+"""How many commands travel at once."""
+PART_BYTES: Final = 1 << 20
+"""How many bytes of them travel at once; a larger one travels alone."""
 
 NOT_A_NUMBER: Final = "not a number"
 OUT_OF_RANGE: Final = "sum out of range"
@@ -62,6 +69,36 @@ return sum
 """
 
 
+def parts(things: Iterable[T], size: Callable[[T], int], most: int = PART) -> Iterator[list[T]]:
+    """Cut what is to travel into parts, by how many and by how large they are.
+
+    Args:
+        things: Commands, items or keys. They are asked for as the parts are.
+        size: Returns the bytes of one.
+        most: How many make a part.
+    """
+    part: list[T] = []
+    room = PART_BYTES
+    for thing in things:
+        room -= size(thing)
+        if part and (room < 0 or len(part) >= most):
+            yield part
+            part, room = [], PART_BYTES - size(thing)
+        part.append(thing)
+    if part:
+        yield part
+
+
+def command_bytes(command: Command) -> int:
+    """Return about how many bytes a command takes."""
+    return sum(len(it) if isinstance(it, (str, bytes)) else 8 for it in command)
+
+
+def item_bytes(item: Item) -> int:
+    """Return about how many bytes it takes to keep an item."""
+    return len(item[0]) + len(item[1])
+
+
 def milliseconds(seconds: float) -> int:
     """Return seconds above 0 as what PX takes: no longer than was said, and at least 1."""
     return max(1, int(min(seconds * 1000, _MAX_MILLISECONDS)))
@@ -88,6 +125,11 @@ def add_command(
     """
     time = b"" if retention is None else milliseconds(retention) if retention > 0 else -1
     return ("EVAL", _ADD, 1, key, encode_value(amount), time, int(refresh))
+
+
+def counter(command: Command) -> str:
+    """Return the counter that an ``add_command`` adds to."""
+    return str(command[3])
 
 
 def added(reply: Any) -> Number:

@@ -11,12 +11,14 @@ included from an event loop, where a connection that takes longer is made behind
 from __future__ import annotations
 
 import asyncio
+import copy
 import random
 import threading
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
+from askonce.caching._redis_commands import command_bytes, parts
 from askonce.caching._redis_loop import LoopClient
 from askonce.caching.base_cache import BaseCache
 from askonce.errors import BackendError, MissingExtraError
@@ -25,14 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from types import ModuleType
+    from typing import Self
 
     from askonce.caching._redis import Server
     from askonce.caching._redis_commands import Command
 
 T = TypeVar("T")
 
-_PART: Final = 500
-"""How many commands travel at once."""
 _PAUSE_SECONDS: Final = 0.01
 """How long the moment before a command is sent again is at most; each further one twice that."""
 
@@ -127,6 +128,14 @@ class RedisLink(BaseCache):
         if blocking is not None:
             blocking.close()
 
+    def _patient(self, seconds: float) -> Self:
+        """Return a cache beside this one, with clients of its own that wait for longer."""
+        beside = copy.copy(self)
+        vars(beside).update(
+            _server=self._server.patient(seconds), _lock=threading.Lock(), _blocking=None, _loops={}
+        )
+        return beside
+
     # ---- sending
 
     def _sent(self, commands: Sequence[Command], *, repeat: bool = True) -> list[Any]:
@@ -143,7 +152,7 @@ class RedisLink(BaseCache):
         with self._in_words():
             return [
                 reply
-                for part in _parts(commands)
+                for part in parts(commands, command_bytes)
                 for reply in self._attempted(partial(send, client, part), repeat)
             ]
 
@@ -151,7 +160,7 @@ class RedisLink(BaseCache):
         """Send commands, and return the answers; see :meth:`_sent`."""
         here = self._here()
         replies: list[Any] = []
-        for part in _parts(commands):
+        for part in parts(commands, command_bytes):
             replies += await here.run(self._in_time(partial(asend, here.client, part), repeat))
         return replies
 
@@ -243,10 +252,6 @@ def _good(replies: list[Any]) -> list[Any]:
         if isinstance(reply, Exception):
             raise reply
     return replies
-
-
-def _parts(commands: Sequence[Command]) -> Iterator[Sequence[Command]]:
-    return (commands[start : start + _PART] for start in range(0, len(commands), _PART))
 
 
 def _given(client: Any, name: str) -> Any:

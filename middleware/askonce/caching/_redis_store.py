@@ -1,7 +1,7 @@
 """What every backend has to supply, on Redis.
 
-Everything but a plain read sends what waits in the buffer first, so that a write which came later
-never arrives earlier.
+Everything but a plain read sends what waits in the buffer under its own keys first, so that a
+write which came later never arrives earlier. What waits under other keys does not concern it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from askonce.caching import _redis_commands as say
 from askonce.caching._redis_buffer import WriteBuffer
 from askonce.caching._redis_link import RedisLink
+from askonce.caching._redis_loop import MAX_BATCH
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -75,7 +76,7 @@ class RedisStore(RedisLink):
 
     def _unlinks(self, keys: Sequence[str | bytes]) -> list[Command]:
         """Return what deletes keys; each answer is how many there were."""
-        return [("UNLINK", *keys)] if keys else []
+        return [("UNLINK", *part) for part in say.parts(keys, len, say.SCAN_COUNT)]
 
     def _pages(self, glob: str) -> Iterator[list[bytes]]:
         """Yield the names of keys that match, in pages; some may come twice."""
@@ -98,28 +99,38 @@ class RedisStore(RedisLink):
     # ---- primitives
 
     def _read(self, keys: Sequence[str]) -> list[bytes | None]:
+        found: list[bytes | None] = []
         names = self._names(keys)
-        return self._overlaid(names, self._found(self._sent(self._reads(names))))
+        for part in say.parts(names, len, MAX_BATCH):
+            found += self._found(self._sent(self._reads(part)))
+        return self._overlaid(names, found)
 
     async def _aread(self, keys: Sequence[str]) -> list[bytes | None]:
+        found: list[bytes | None] = []
         names = self._names(keys)
-        return self._overlaid(names, await self._here().read(names, self._fetched)) if names else []
+        for part in say.parts(names, len, MAX_BATCH):
+            found += await self._here().read(part, self._fetched)
+        return self._overlaid(names, found)
 
     def _write(self, items: Sequence[Item]) -> None:
-        self._settle()
-        self._sent([say.set_command(self._named(item)) for item in items])
+        named = [self._named(item) for item in items]
+        self._settle([name for name, *_ in named])
+        self._sent([say.set_command(item) for item in named])
 
     async def _awrite(self, items: Sequence[Item]) -> None:
-        await self._asettle()
-        await self._asent([say.set_command(self._named(item)) for item in items])
+        named = [self._named(item) for item in items]
+        await self._asettle([name for name, *_ in named])
+        await self._asent([say.set_command(item) for item in named])
 
     def _remove(self, keys: Sequence[str]) -> int:
-        self._settle()
-        return sum(self._sent(self._unlinks(self._names(keys))))
+        names = self._names(keys)
+        self._settle(names)
+        return sum(self._sent(self._unlinks(names)))
 
     async def _aremove(self, keys: Sequence[str]) -> int:
-        await self._asettle()
-        return sum(await self._asent(self._unlinks(self._names(keys))))
+        names = self._names(keys)
+        await self._asettle(names)
+        return sum(await self._asent(self._unlinks(names)))
 
     def _clear(self, prefixes: Sequence[str] | None) -> int:
         self._settle()
@@ -148,11 +159,11 @@ class RedisStore(RedisLink):
         return (self._name(item[0]), *item[1:])
 
     def _added(self, commands: Sequence[Command]) -> list[Number]:
-        self._settle()
+        self._settle([say.counter(command) for command in commands])
         return [say.added(reply) for reply in self._sent(commands, repeat=False)]
 
     async def _aadded(self, commands: Sequence[Command]) -> list[Number]:
-        await self._asettle()
+        await self._asettle([say.counter(command) for command in commands])
         return [say.added(reply) for reply in await self._asent(commands, repeat=False)]
 
     # ---- the buffer
@@ -160,28 +171,43 @@ class RedisStore(RedisLink):
     def _overlaid(self, names: Sequence[str], found: list[bytes | None]) -> list[bytes | None]:
         return self._buffer.overlaid(names, found) if self._buffer else found
 
-    def _settle(self) -> None:
-        """Send what waits, behind what is on its way already."""
+    def _settle(self, names: Sequence[str] | None = None) -> None:
+        """Send what waits, behind what is on its way already.
+
+        Args:
+            names: Send what waits under these alone; None: all.
+        """
         if not self._buffer:
             return
-        leaving = [batch.gone for batch in self._buffer.leaving]
-        concurrent.futures.wait(leaving, self._server.limit or _PATIENCE_SECONDS)
-        taken = self._buffer.take()
+        leaving = [batch.gone for batch in self._buffer.leaving(names)]
+        concurrent.futures.wait(leaving, self._patience())
+        taken = self._buffer.take(names)
         if taken is not None:
-            with self._buffer.arriving(taken):
-                self._sent([say.set_command(item) for item in self._buffer.items(taken)])
+            self._flushed(taken)
 
-    async def _asettle(self) -> None:
+    async def _asettle(self, names: Sequence[str] | None = None) -> None:
         """Send what waits, behind what is on its way already; see :meth:`_settle`."""
         if not self._buffer:
             return
-        leaving = [asyncio.wrap_future(batch.gone) for batch in self._buffer.leaving]
+        leaving = [asyncio.wrap_future(batch.gone) for batch in self._buffer.leaving(names)]
         if leaving:
-            await asyncio.wait(leaving, timeout=self._server.limit or _PATIENCE_SECONDS)
-        taken = self._buffer.take()
+            await asyncio.wait(leaving, timeout=self._patience())
+        taken = self._buffer.take(names)
         if taken is not None:
             await self._here().run(self._aflushed(taken))
 
+    def _patience(self) -> float:
+        """How many seconds to wait for a batch, which has the limit for each of its parts."""
+        return max(self._server.limit or 0, _PATIENCE_SECONDS)
+
+    def _flushed(self, taken: Leaving) -> None:
+        with self._buffer.arriving(taken):
+            for part in say.parts(self._buffer.items(taken), say.item_bytes):
+                self._sent([say.set_command(item) for item in part])
+                self._buffer.arrived(taken, part)
+
     async def _aflushed(self, taken: Leaving) -> None:
         with self._buffer.arriving(taken):
-            await self._asent([say.set_command(item) for item in self._buffer.items(taken)])
+            for part in say.parts(self._buffer.items(taken), say.item_bytes):
+                await self._asent([say.set_command(item) for item in part])
+                self._buffer.arrived(taken, part)

@@ -48,7 +48,7 @@ class RedisValues(RedisStore):
         if not kwargs.pop("nx", False):
             super().set_cache(key, value, **kwargs)
             return True
-        self._settle()
+        self._settle([self._name(key)])
         # Not sent twice: after the second time nobody knew who had been first.
         return all(self._sent(self._set_if_absent(key, value, kwargs), repeat=False))
 
@@ -57,7 +57,7 @@ class RedisValues(RedisStore):
         if not kwargs.pop("nx", False):
             await super().async_set_cache(key, value, **kwargs)
             return True
-        await self._asettle()
+        await self._asettle([self._name(key)])
         return all(await self._asent(self._set_if_absent(key, value, kwargs), repeat=False))
 
     def _set_if_absent(self, key: str, value: JSON, kwargs: dict[str, Any]) -> list[Command]:
@@ -89,8 +89,11 @@ class RedisValues(RedisStore):
     async def batch_cache_write(self, key: str, value: JSON, **kwargs: Any) -> None:
         """Keep a JSON value, together with the next ones.
 
-        It is found by this cache at once, and sent when ``redis_flush_size`` of them wait, with
-        the next other write, or by ``disconnect``. Its time begins now.
+        It is found by this cache at once, and sent when ``redis_flush_size`` of them wait, before
+        another write or deletion of its key, or by ``disconnect``. Its time begins now.
+
+        At most 20 times ``redis_flush_size`` writes wait (or 1000, if that is more), and 64 MiB.
+        Of more the oldest are lost, which is logged once a minute at most.
 
         Args:
             key: Any name.
@@ -98,7 +101,7 @@ class RedisValues(RedisStore):
             **kwargs: As for :meth:`set_cache`.
 
         Raises:
-            BackendError: A batch was sent, and the server failed; what is in it waits on.
+            BackendError: A batch was sent, and the server failed; what did not arrive waits on.
         """
         item = self._named(self._item(key, value, self.get_ttl(**kwargs)))
         if self.redis_flush_size is None or (item[2] is not None and item[2] <= 0):
@@ -189,8 +192,8 @@ class RedisValues(RedisStore):
             ttl: Seconds to keep the set from now on, ``default_ttl`` if None.
             **_unused: Accepted for LiteLLM's callers, and not used.
         """
-        await self._asettle()
         name, members, seconds = self._name(key), tuple(value), self.get_ttl(ttl=ttl)
+        await self._asettle([name])
         if members:
             await self._asent([("SADD", name, *members), *_expire(name, seconds)])
 
@@ -205,8 +208,8 @@ class RedisValues(RedisStore):
         Returns:
             How long it is then.
         """
-        await self._asettle()
         name, items = self._name(key), tuple(values)
+        await self._asettle([name])
         command = ("RPUSH", name, *items) if items else ("LLEN", name)
         return int((await self._asent([command], repeat=False))[0])
 
@@ -222,7 +225,7 @@ class RedisValues(RedisStore):
             A text (bytes, if it is none), or a list of them if there is a ``count``; None if
             there is nothing.
         """
-        await self._asettle()
+        await self._asettle([self._name(key)])
         times = 1 if count is None else count
         commands: list[Command] = [("LPOP", self._name(key))] * times  # its count is Redis 6.2's
         replies = await self._asent(commands, repeat=False)
@@ -235,7 +238,7 @@ class RedisValues(RedisStore):
 
     async def async_get_ttl(self, key: str) -> float | None:
         """Return the seconds that a key has left; None if it has no limit, or is not there."""
-        await self._asettle()
+        await self._asettle([self._name(key)])
         left = (await self._asent([("PTTL", self._name(key))]))[0]
         return left / 1000 if left >= 0 else None
 
@@ -247,7 +250,7 @@ class RedisValues(RedisStore):
         """
         if ttl <= 0:
             return await self.async_delete_cache(key)
-        await self._asettle()
+        await self._asettle([self._name(key)])
         return bool((await self._asent(_expire(self._name(key), ttl)))[0])
 
     async def async_scan_iter(self, pattern: str, count: int = 100) -> list[str]:

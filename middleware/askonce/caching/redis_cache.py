@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["RedisCache"]
 
 OPERATION_SECONDS: Final = 0.05
+FLUSH_SECONDS: Final = 5.0
+"""How long each part of what waits may take on ``disconnect``, where no request waits for it."""
 _OPTIONS: Final[dict[str, Any]] = {
     "socket_connect_timeout": 1.0,
     "max_connections": 100,
@@ -61,7 +63,8 @@ class RedisCache(RedisValues):
 
     Raises:
         MissingExtraError: redis is not installed.
-        ValueError: The URL cannot be read, or a client given decodes what it reads.
+        SettingsError: The URL cannot be read.
+        ValueError: A client given decodes what it reads.
         TypeError: redis-py does not take one of the options.
     """
 
@@ -168,10 +171,14 @@ class RedisCache(RedisValues):
         Raises:
             BackendError: What waits could not be sent. It waits on, and all else is closed.
         """
+        await super().disconnect()
+        if not self._buffer:
+            return
+        patient = self._patient(FLUSH_SECONDS)
         try:
-            await self._asettle()
+            await patient._asettle()  # noqa: SLF001 - it is this cache, but for its limit
         finally:
-            await super().disconnect()
+            await super(RedisCache, patient).disconnect()
 
     async def _reach(self) -> None:
         here = self._here()
