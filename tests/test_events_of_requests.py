@@ -492,3 +492,19 @@ async def test_nothing_is_made_while_nobody_listens(monkeypatch: pytest.MonkeyPa
     assert (await call(cached, chat_body())).body == first.body
     assert app.calls == 1
     assert json.loads(first.body)
+
+
+async def test_an_app_that_sends_no_bytes_at_its_end_is_counted_all_the_same() -> None:
+    async def ended_by_none(scope: Any, receive: Any, send: Any) -> None:
+        head = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": completion(), "more_body": True})
+        await send({"type": "http.response.body", "body": None})
+
+    events: list[CacheEvent] = []
+    cache = Cache(type="local")
+    cache.subscribe(events.append)
+    answered = await call(CacheMiddleware(ended_by_none, cache=cache), chat_body())
+    await cache.disconnect()
+    assert answered.messages[1]["body"] == completion()
+    assert [(event.outcome, event.bytes) for event in events] == [("miss", len(completion()))]

@@ -75,7 +75,7 @@ class Responder:
         message = await self._receive()
         if message["type"] != "http.request":
             return None
-        body = bytes(message.get("body", b""))
+        body = bytes(message.get("body") or b"")
         if message.get("more_body", False):
             whole = await self._read_on(body, limit)
             if whole is None:
@@ -126,7 +126,7 @@ class Responder:
             message = await self._receive()
             if message["type"] != "http.request":
                 return None
-            chunks.append(message.get("body", b""))
+            chunks.append(message.get("body") or b"")
             size += len(chunks[-1])
             self._more = message.get("more_body", False)
         return b"".join(chunks)

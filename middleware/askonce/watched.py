@@ -50,7 +50,7 @@ class Watched:
         if message["type"] == "http.response.start":
             observation.status = message["status"]
         elif message["type"] == "http.response.body":
-            observation.bytes += len(message.get("body", b""))
+            observation.bytes += len(message.get("body") or b"")
             if not message.get("more_body", False) and not observation.underway:
                 observation.finish()
 
