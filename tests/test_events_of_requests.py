@@ -508,3 +508,23 @@ async def test_an_app_that_sends_no_bytes_at_its_end_is_counted_all_the_same() -
     await cache.disconnect()
     assert answered.messages[1]["body"] == completion()
     assert [(event.outcome, event.bytes) for event in events] == [("miss", len(completion()))]
+
+
+async def test_a_logger_whose_failure_method_stops_hears_what_comes_after() -> None:
+    heard: list[Any] = []
+
+    class Stopping:
+        async def async_log_success_event(self, kwargs: Any, *_others: Any) -> None:
+            heard.append(kwargs["cache_hit"])
+
+        def log_failure_event(self, *_others: Any) -> None:
+            raise StopIteration
+
+    cache = Cache(type="local")
+    cache.subscribe(Stopping())
+    app = Dictated(status=500)
+    await call(CacheMiddleware(app, cache=cache), chat_body())
+    app.status = 200
+    await call(CacheMiddleware(app, cache=cache), chat_body())
+    await cache.disconnect()
+    assert heard == [False]

@@ -330,7 +330,7 @@ def test_a_call_that_is_thrown_away_with_its_loop_ends_quietly() -> None:
     async def wait() -> None:
         await asyncio.sleep(0)
 
-    called = _replaced.call(wait)
+    called = _replaced.call(wait, 60.0)
 
     async def begin() -> None:
         called.send(None)
@@ -349,7 +349,7 @@ async def test_a_part_that_takes_too_long_has_failed(
         await asyncio.Event().wait()
 
     if limit is None:
-        monkeypatch.setattr("askonce.parts.LIMIT_SECONDS", 0.001)
+        monkeypatch.setattr("askonce.caching._replaced.LIMIT_SECONDS", 0.001)
     desk = Desk(backend_timeout=limit)
     setattr(desk.cache, part, hang)
     answered = await asyncio.wait_for(desk.ask(), 30)
@@ -819,3 +819,17 @@ async def test_a_subclass_with_a_lookup_and_a_store_of_its_own_is_asked(
     assert [status.split(";")[1].strip() for status in heard] == ["fwd=miss", "hit"]
     assert (cache.looked_up, cache.kept) == (2, 1)
     await cache.disconnect()
+
+
+async def test_a_python_call_waits_no_longer_for_its_key_than_for_the_backend(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def endless(**_fields: Any) -> str:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr("askonce.caching._replaced.LIMIT_SECONDS", 0.001)
+    cache = Cache(type="local")
+    cache.get_cache_key = endless  # type: ignore[method-assign]
+    assert await cache.async_get_cache(**QUESTION) is None
+    assert cache.stats().errors == 1

@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from askonce.calls.keys import Asker
     from askonce.questions import Journey, Questions
 
-LIMIT_SECONDS: Final = 1.0
-"""How long a replacement may take where a call of the backend has no limit."""
 _RESERVED: Final = frozenset({"call_type", "path", "caller", "cache"})
 _CLASH: Final = Bypass("reserved-member")
 _NO_KEY: Final = Bypass("custom-key-failed")
@@ -155,8 +153,7 @@ class Parts:
 
     async def _call(self, part: Part, /, *args: Any, **fields: Any) -> Any:
         limit = self._cache.settings.effective_backend_timeout
-        async with asyncio.timeout(LIMIT_SECONDS if limit is None else limit):
-            return await _replaced.call(part, *args, **fields)
+        return await _replaced.call(part, limit, *args, **fields)
 
     async def _complete(self, entry: Entry) -> Entry:
         """Return the entry of a JSON value, if that is an answer that would have been stored."""

@@ -181,7 +181,8 @@ class CallsCache(GuardedBackend):
         if part is None or isinstance(call, Uncached):
             return call
         try:
-            made = await _replaced.call(part, **self._calls.fields(kwargs))
+            limit = self.settings.effective_backend_timeout
+            made = await _replaced.call(part, limit, **self._calls.fields(kwargs))
             return rekeyed(call, _replaced.key_text(made))
         except Exception as error:  # noqa: BLE001 - somebody else's code: whatever it raises
             return self._unkeyed(error)

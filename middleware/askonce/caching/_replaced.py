@@ -18,11 +18,15 @@ import msgspec
 
 from askonce.calls.canonical import is_json
 from askonce.errors import BackendError
+from askonce.foreign import is_ended, outcome
 
 if TYPE_CHECKING:
     from askonce.codec import JSON
 
 Part: TypeAlias = Callable[..., Any]
+
+LIMIT_SECONDS: Final = 1.0
+"""How long a replacement may take where a call of the backend has no limit."""
 
 _NAMES: Final = {
     "get_cache_key": ("get_cache_key",),
@@ -62,23 +66,35 @@ def replaced(cache: object, original: type) -> Replaced | None:
     return Replaced(**found) if any(found.values()) else None
 
 
-async def call(part: Part, /, *args: Any, **fields: Any) -> Any:
+async def call(part: Part, limit: float | None, /, *args: Any, **fields: Any) -> Any:
     """Call a replacement without holding up the event loop.
 
+    Args:
+        part: The replacement.
+        limit: Seconds that it may take; None: ``LIMIT_SECONDS``.
+        *args: What it gets.
+        **fields: What it gets by name.
+
     Raises:
+        TimeoutError: It took too long.
         Exception: Whatever it raises.
         BackendError: It raised something that is no ``Exception``, or ``StopIteration``.
     """
+    async with asyncio.timeout(LIMIT_SECONDS if limit is None else limit):
+        return await _called(part, args, fields)
+
+
+async def _called(part: Part, args: tuple[Any, ...], fields: dict[str, Any]) -> Any:
     task = asyncio.current_task()
     try:
         if inspect.iscoroutinefunction(part):
             return await part(*args, **fields)
-        result, error = await asyncio.to_thread(_outcome, part, *args, **fields)
+        result, error = await asyncio.to_thread(outcome, part, *args, **fields)
         if error is not None:
             raise _as_exception(error)
         return await result if inspect.isawaitable(result) else result
     except (asyncio.CancelledError, GeneratorExit, SystemExit) as raised:
-        if _is_ended(task):
+        if is_ended(task):
             raise
         raise _as_exception(raised) from raised
 
@@ -119,30 +135,10 @@ def as_json(result: Any) -> JSON:
     return plain
 
 
-def _outcome(part: Part, /, *args: Any, **fields: Any) -> tuple[Any, BaseException | None]:
-    """Call it in a thread: what it returns, or what it raises.
-
-    A future cannot hold ``StopIteration``: who awaits it would wait for ever.
-    """
-    try:
-        return part(*args, **fields), None
-    except BaseException as error:  # noqa: BLE001 - somebody else's code: whatever it raises
-        return None, error
-
-
 def _as_exception(error: BaseException) -> Exception:
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     return BackendError(f"it raised {type(error).__name__}")
-
-
-def _is_ended(task: asyncio.Task[Any] | None) -> bool:
-    """Say whether somebody else ends a task: cancels it, or throws its coroutine away."""
-    try:
-        current = asyncio.current_task()
-    except RuntimeError:  # no loop runs any more
-        return True
-    return current is not task or (task is not None and task.cancelling() > 0)
 
 
 def _replacement(cache: object, original: type, names: tuple[str, ...]) -> Part | None:

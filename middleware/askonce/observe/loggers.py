@@ -15,6 +15,7 @@ import inspect
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from askonce.foreign import outcome
 from askonce.observe.subscribers import Mailbox, TaskMailbox, ThreadMailbox
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ def mailbox(name: str, logger: object) -> Mailbox:
         if inspect.iscoroutinefunction(method):
             await method(*arguments(event))
         elif method is not None:
-            await asyncio.to_thread(method, *arguments(event))
+            _, error = await asyncio.to_thread(outcome, method, *arguments(event))
+            if error is not None:
+                raise error
 
     if inspect.iscoroutinefunction(success):
         return TaskMailbox(name, deliver_async)

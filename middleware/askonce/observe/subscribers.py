@@ -20,6 +20,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from askonce.foreign import is_ended
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
@@ -190,18 +192,9 @@ class TaskMailbox(Mailbox):
         except KeyboardInterrupt:  # the operator's, not the subscriber's
             raise
         except BaseException as error:
-            if _is_ended(task):
+            if is_ended(task):
                 raise
             self._complain("failed", error=error)
-
-
-def _is_ended(task: asyncio.Task[Any] | None) -> bool:
-    """Say whether somebody else ends a task: cancels it, or throws its coroutine away."""
-    try:
-        current = asyncio.current_task()
-    except RuntimeError:  # no loop runs any more
-        return True
-    return current is not task or (task is not None and task.cancelling() > 0)
 
 
 def _run_in_a_loop(main: Coroutine[Any, Any, None]) -> None:
